@@ -1,0 +1,2 @@
+//! argv -> command.
+fn main() {}

@@ -1,0 +1,197 @@
+//! The plan: the immutable, fully checked form of the config that workers obey.
+//!
+//! Two values live here. A [`Plan`] is what the operator's file means, once every reference in it has been resolved
+//! and every bound checked; building one is `config`'s job and can fail, reading one cannot. A [`Snapshot`] is a plan
+//! at one moment: the same plan, with the addresses that discovery found and the weights that the rollouts decided.
+//! Workers read snapshots and nothing else, through one atomic load a request; whatever changes, the control thread
+//! publishes a whole new snapshot and never touches an old one.
+
+mod endpoint;
+mod ids;
+mod matcher;
+mod rollout;
+mod snapshot;
+mod split;
+mod sticky;
+
+pub use endpoint::{Endpoint, Health};
+pub use ids::{BackendId, RolloutId, RouteId, RuleId};
+pub use matcher::{
+    Fields, Hostname, Matcher, NameMatch, PathMatch, Request, RequestMatch, TextMatch, Wildcard, any_cookie,
+};
+pub use rollout::{Alert, Limit, Metric, Quantile, Rollout, Stickiness};
+pub use snapshot::{RefShards, Snapshot};
+pub use split::{Share, Split};
+pub use sticky::sticky_point;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that the config file says, with names resolved to ids and every bound checked.
+#[derive(Debug)]
+pub struct Plan {
+    /// Hex SHA-like digest of the file's bytes: two plans with the same hash were written by the same text.
+    pub hash: String,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+    /// Where operators and scrapers connect.
+    pub admin: Admin,
+    /// Indexed by [`BackendId`].
+    pub backends: Vec<Backend>,
+    /// Indexed by [`RouteId`].
+    pub routes: Vec<Route>,
+    /// All rules of all routes, in the file's order. Indexed by [`RuleId`].
+    pub rules: Vec<Rule>,
+    /// Finds the rule for a request, by `HTTPRoute`'s precedence.
+    pub matcher: Matcher,
+    /// Indexed by [`RolloutId`].
+    pub rollouts: Vec<Rollout>,
+    /// What one client may ask of the proxy.
+    pub limits: Limits,
+    /// How long the proxy waits, and for what.
+    pub timeouts: Timeouts,
+    /// Which fields the proxy adds to what it forwards.
+    pub headers: Headers,
+    /// How the process leaves.
+    pub drain: Drain,
+    /// Where the rollouts' state lives.
+    pub store: Store,
+    /// How names are resolved.
+    pub dns: Dns,
+}
+
+/// One address that accepts clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Unique among the listeners.
+    pub name: Arc<str>,
+    /// Unique among the listeners; `[::]` also accepts IPv4.
+    pub address: SocketAddr,
+}
+
+/// The operators' listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The address; loopback unless the file says otherwise.
+    pub address: SocketAddr,
+    /// The file that holds the bearer token that mutating calls must show. Without one they must come over loopback.
+    pub token_file: Option<PathBuf>,
+}
+
+/// One version of a service.
+#[derive(Debug)]
+pub struct Backend {
+    /// Unique among the backends.
+    pub name: Arc<str>,
+    /// What is deployed there, as the operator calls it; empty when not said.
+    pub version: Arc<str>,
+    /// Where its endpoints come from.
+    pub endpoints: Endpoints,
+}
+
+/// Where a backend's endpoints come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoints {
+    /// Written in the file.
+    Static(Vec<SocketAddr>),
+    /// The A and AAAA records of a name, looked up again as their TTL runs out.
+    Dns {
+        /// The name, absolute or to be completed by the resolver's search list.
+        host: String,
+        /// The port of every endpoint.
+        port: u16,
+    },
+}
+
+/// A named group of rules for some hostnames, as in `HTTPRoute`.
+#[derive(Debug)]
+pub struct Route {
+    /// Unique among the routes.
+    pub name: Arc<str>,
+}
+
+/// What carries weights, as in `HTTPRoute`.
+#[derive(Debug)]
+pub struct Rule {
+    /// The route that it is part of.
+    pub route: RouteId,
+    /// Unique in its route; `rule-N` (from 0) when the file gives none.
+    pub name: Arc<str>,
+    /// The backends and their weights as the file has them; never empty, each backend at most once.
+    pub backend_refs: Vec<BackendRef>,
+    /// The rollout that guards this rule.
+    pub rollout: Option<RolloutId>,
+}
+
+/// A backend's part in a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendRef {
+    /// Which backend.
+    pub backend: BackendId,
+    /// Relative to the other weights of the rule; 0 to 1,000,000.
+    pub weight: u32,
+}
+
+/// What one client may ask of the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request or response head, or of a trailer section. Default 64 KiB.
+    pub header_bytes: usize,
+    /// Header fields of a message. Default and maximum 100.
+    pub header_count: usize,
+    /// Client connections that one worker holds; above it new ones are closed at once. Default 16,384.
+    pub connections_per_worker: usize,
+}
+
+/// How long the proxy waits; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the first byte of a request's head to its last. Default 10 s.
+    pub header_read: Option<Duration>,
+    /// A client connection without a request. Default 75 s.
+    pub idle: Option<Duration>,
+    /// To open a connection to an endpoint. Default 1 s.
+    pub connect: Option<Duration>,
+    /// From the request sent to the backend's response head. Default 60 s.
+    pub response_head: Option<Duration>,
+    /// From a request's head read to its response's last byte. Default `None`.
+    pub request: Option<Duration>,
+}
+
+/// Which fields the proxy adds to what it forwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Headers {
+    /// Add a `Via` field (RFC 9110 section 7.6.3) both ways. Default off.
+    pub via: bool,
+    /// Add `x-request-id` where the client sent none. Default on.
+    pub request_id: bool,
+    /// Add to `X-Forwarded-For` and set `-Proto` and `-Host`. Default on.
+    pub forwarded: bool,
+}
+
+/// How the process leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// How long the listeners accept after readiness has failed. Default 5 s.
+    pub grace: Duration,
+    /// How long requests in flight may take after that. Default 30 s.
+    pub timeout: Duration,
+}
+
+/// Where the rollouts' state lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// A directory that the operator named: not being able to write there is an error.
+    Dir(PathBuf),
+    /// The config file's directory if it is writable, otherwise memory, with a warning.
+    BesideConfig,
+}
+
+/// How names are resolved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Asked instead of the system's resolvers when not empty.
+    pub nameservers: Vec<SocketAddr>,
+}
