@@ -1,1 +1,17 @@
-//! To be built.
+//! The rules of HTTP/1.1 messages (RFC 9110, RFC 9112), pure: bytes in, facts and bytes out, no sockets.
+//!
+//! Serin reads each message strictly and writes it anew, so what goes out has exactly one reading whatever came in.
+//! [`httparse`] finds the tokens; what they mean together, and what a proxy must do about it, is decided here: a
+//! message that two parsers could read in two ways is refused, not repaired.
+
+mod chunked;
+mod compose;
+mod field;
+mod head;
+mod reply;
+
+pub use chunked::{ChunkError, Decoded, Decoder};
+pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};
+pub use field::{Field, FieldLines};
+pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
+pub use reply::{Reason, Refusal, compose_reply};

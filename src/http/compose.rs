@@ -1,0 +1,243 @@
+//! Writes the heads that go out: the request to the backend, the response to the client.
+//!
+//! Nothing is edited in place and nothing passes unlooked at: every line is written from the parsed message, so a head
+//! leaves with one version, one framing and the fields of its next hop alone (RFC 9110 section 7.6.1).
+
+use super::field::{Field, FieldLines, list, named_by_connection};
+use super::head::{BodyLength, RequestHead, ResponseHead, Version};
+use crate::plan::Headers;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+
+/// What the proxy knows about a request besides its head.
+#[derive(Debug, Clone, Copy)]
+pub struct Inbound {
+    /// The client's address.
+    pub client: IpAddr,
+    /// Where the client connected to: the `Host` of a request that names none.
+    pub local: SocketAddr,
+    /// Which fields are added.
+    pub headers: Headers,
+    /// The id of a request that brings none.
+    pub request_id: u128,
+}
+
+/// What the proxy knows about a response besides its head.
+#[derive(Debug, Clone, Copy)]
+pub struct Outbound<'a> {
+    /// The client's version.
+    pub version: Version,
+    /// The client connection closes after this response.
+    pub close: bool,
+    /// How the body is framed for the client.
+    pub transfer: Transfer,
+    /// Add `Via`.
+    pub via: bool,
+    /// The `Date` of a response that has none (RFC 9110 section 6.6.1).
+    pub date: &'a [u8],
+}
+
+/// How a message's body is framed for its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    /// As the sender's `Content-Length` says, or not at all.
+    AsIs,
+    /// In chunks.
+    Chunked,
+    /// By the connection's end.
+    UntilClose,
+}
+
+impl Transfer {
+    /// How a body that ended by `body` is framed for a client of this version.
+    pub fn of(body: BodyLength, version: Version) -> Self {
+        match (body, version) {
+            (BodyLength::Sized(_), _) => Self::AsIs,
+            (_, Version::Http11) => Self::Chunked,
+            (_, Version::Http10) => Self::UntilClose,
+        }
+    }
+}
+
+/// Appends the head that the backend is sent.
+pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &Inbound) {
+    out.extend_from_slice(head.method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.path.as_bytes());
+    if let Some(query) = head.query {
+        out.push(b'?');
+        out.extend_from_slice(query.as_bytes());
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    match head.authority {
+        Some(authority) => out.extend_from_slice(authority.as_bytes()),
+        None => write!(out, "{}", inbound.local).expect("writing to memory"),
+    }
+    out.extend_from_slice(b"\r\n");
+    let Headers { via, request_id, forwarded } = inbound.headers;
+    let mut seen = Seen::default();
+    for sent in head.fields.0 {
+        let field = Field::of(sent.name);
+        let kept = match field {
+            Field::EndToEnd | Field::Date | Field::Via | Field::ContentLength => true,
+            Field::RequestId => !std::mem::replace(&mut seen.request_id, true),
+            Field::ForwardedProto => !std::mem::replace(&mut seen.proto, true),
+            Field::ForwardedHost => !std::mem::replace(&mut seen.host, true),
+            Field::ForwardedFor => !forwarded,
+            Field::Host | Field::TransferEncoding | Field::Connection | Field::Te | Field::Expect | Field::HopByHop => {
+                false
+            }
+        };
+        let named = head.connection.names_fields && field != Field::ContentLength;
+        if kept && !(named && named_by_connection(head.fields, sent.name)) {
+            line(out, sent.name.as_bytes(), sent.value);
+        } else if kept {
+            seen.forget(field);
+        }
+    }
+    if head.body == BodyLength::Chunked {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    if head.expects_continue {
+        out.extend_from_slice(b"expect: 100-continue\r\n");
+    }
+    if head.takes_trailers {
+        out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+    }
+    if forwarded {
+        forwarded_for(out, head.fields, inbound.client);
+        if !seen.proto {
+            out.extend_from_slice(b"x-forwarded-proto: http\r\n");
+        }
+        if let Some(authority) = head.authority.filter(|_| !seen.host) {
+            line(out, b"x-forwarded-host", authority.as_bytes());
+        }
+    }
+    if request_id && !seen.request_id {
+        out.extend_from_slice(b"x-request-id: ");
+        uuid(out, inbound.request_id);
+        out.extend_from_slice(b"\r\n");
+    }
+    if via {
+        via_line(out, head.version);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head that the client is sent.
+pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound: &Outbound<'_>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(head.code).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    let (mut has_date, mut has_length) = (false, false);
+    // RFC 9110 section 8.6: neither a 1xx nor a 204 has one.
+    let may_have_length = outbound.transfer == Transfer::AsIs && head.code >= 200 && head.code != 204;
+    for sent in head.fields.0 {
+        let field = Field::of(sent.name);
+        let kept = match field {
+            Field::ContentLength => may_have_length && !std::mem::replace(&mut has_length, true),
+            Field::Connection | Field::TransferEncoding | Field::Te | Field::HopByHop => false,
+            Field::Date => !std::mem::replace(&mut has_date, true),
+            _ => true,
+        };
+        if kept && !(head.connection.names_fields && named_by_connection(head.fields, sent.name)) {
+            // A `Content-Length` that lists one value several times is passed on as that value.
+            let repeated = if field == Field::ContentLength { list(sent.value).next() } else { None };
+            line(out, sent.name.as_bytes(), repeated.unwrap_or(sent.value));
+        }
+    }
+    if outbound.transfer == Transfer::Chunked {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    if !has_date && head.code >= 200 {
+        line(out, b"date", outbound.date);
+    }
+    if outbound.via {
+        via_line(out, Version::Http11);
+    }
+    if outbound.close {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else if outbound.version == Version::Http10 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Which of the fields that are sent once have been.
+#[derive(Default)]
+struct Seen {
+    request_id: bool,
+    proto: bool,
+    host: bool,
+}
+
+impl Seen {
+    /// The field was removed after all.
+    fn forget(&mut self, field: Field) {
+        match field {
+            Field::RequestId => self.request_id = false,
+            Field::ForwardedProto => self.proto = false,
+            Field::ForwardedHost => self.host = false,
+            _ => {}
+        }
+    }
+}
+
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One `X-Forwarded-For`: everything that the client's had, then the client.
+fn forwarded_for(out: &mut Vec<u8>, fields: FieldLines<'_, '_>, client: IpAddr) {
+    out.extend_from_slice(b"x-forwarded-for: ");
+    let named = |name: &str| named_by_connection(fields, name);
+    for sent in fields.0.iter().filter(|sent| Field::of(sent.name) == Field::ForwardedFor && !named(sent.name)) {
+        for member in list(sent.value) {
+            out.extend_from_slice(member);
+            out.extend_from_slice(b", ");
+        }
+    }
+    match client {
+        IpAddr::V4(address) => octets(out, address.octets()),
+        IpAddr::V6(address) => write!(out, "{address}").expect("writing to memory"),
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn octets(out: &mut Vec<u8>, octets: [u8; 4]) {
+    for (place, octet) in octets.into_iter().enumerate() {
+        if place > 0 {
+            out.push(b'.');
+        }
+        out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+    }
+}
+
+/// `received-protocol` and a pseudonym (RFC 9110 section 7.6.3).
+fn via_line(out: &mut Vec<u8>, received: Version) {
+    out.extend_from_slice(match received {
+        Version::Http10 => b"via: 1.0 serin\r\n",
+        Version::Http11 => b"via: 1.1 serin\r\n",
+    });
+}
+
+/// A version 4 UUID from random bits (RFC 9562 section 5.4).
+fn uuid(out: &mut Vec<u8>, random: u128) {
+    let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    for (place, byte) in bits.to_be_bytes().into_iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            out.push(b'-');
+        }
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+        out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    }
+}
+
+#[cfg(test)]
+#[path = "compose_tests.rs"]
+mod tests;

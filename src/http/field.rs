@@ -1,0 +1,118 @@
+//! Which header fields concern a proxy, and the lists that some of them hold.
+
+use crate::plan::Fields;
+
+/// What a header field is to a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// `Host`.
+    Host,
+    /// `Content-Length`.
+    ContentLength,
+    /// `Transfer-Encoding`.
+    TransferEncoding,
+    /// `Connection`.
+    Connection,
+    /// `TE`.
+    Te,
+    /// `Expect`.
+    Expect,
+    /// `Date`.
+    Date,
+    /// `Via`.
+    Via,
+    /// `X-Forwarded-For`.
+    ForwardedFor,
+    /// `X-Forwarded-Proto`.
+    ForwardedProto,
+    /// `X-Forwarded-Host`.
+    ForwardedHost,
+    /// `X-Request-Id`.
+    RequestId,
+    /// Another field that is meant for this hop alone (RFC 9110 section 7.6.1).
+    HopByHop,
+    /// Any other: passed on as it is.
+    EndToEnd,
+}
+
+impl Field {
+    /// What the field `name` is. Compares by length first: most fields differ from all of these in that alone.
+    pub fn of(name: &str) -> Self {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            2 if is("te") => Self::Te,
+            3 if is("via") => Self::Via,
+            4 if is("host") => Self::Host,
+            4 if is("date") => Self::Date,
+            6 if is("expect") => Self::Expect,
+            7 if is("upgrade") => Self::HopByHop,
+            10 if is("connection") => Self::Connection,
+            10 if is("keep-alive") => Self::HopByHop,
+            12 if is("x-request-id") => Self::RequestId,
+            14 if is("content-length") => Self::ContentLength,
+            14 if is("http2-settings") => Self::HopByHop,
+            15 if is("x-forwarded-for") => Self::ForwardedFor,
+            16 if is("x-forwarded-host") => Self::ForwardedHost,
+            16 if is("proxy-connection") => Self::HopByHop,
+            17 if is("transfer-encoding") => Self::TransferEncoding,
+            17 if is("x-forwarded-proto") => Self::ForwardedProto,
+            18 if is("proxy-authenticate") => Self::HopByHop,
+            19 if is("proxy-authorization") => Self::HopByHop,
+            _ => Self::EndToEnd,
+        }
+    }
+
+    /// Whether a trailer section may hold it: nothing that frames, routes or controls may come late (RFC 9110
+    /// section 6.5.1).
+    pub fn may_trail(self) -> bool {
+        matches!(self, Self::EndToEnd | Self::RequestId)
+    }
+}
+
+/// The parsed field lines of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldLines<'h, 'b>(pub &'h [httparse::Header<'b>]);
+
+impl Fields for FieldLines<'_, '_> {
+    fn any(&self, name: &str, mut found: impl FnMut(&[u8]) -> bool) -> bool {
+        self.0.iter().any(|line| line.name.eq_ignore_ascii_case(name) && found(line.value))
+    }
+}
+
+/// The members of a comma-separated list, trimmed; empty ones are left out (RFC 9110 section 5.6.1).
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// What all `Connection` fields of a message say together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Connection {
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    /// Fields are named that are to be removed.
+    pub(super) names_fields: bool,
+}
+
+impl Connection {
+    pub(super) fn add(&mut self, value: &[u8]) {
+        for option in list(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else {
+                self.names_fields = true;
+            }
+        }
+    }
+
+    /// Whether the sender keeps the connection open after this message (RFC 9112 section 9.3).
+    pub(super) fn persists(self, version: super::Version) -> bool {
+        !self.close && (version == super::Version::Http11 || self.keep_alive)
+    }
+}
+
+/// Whether a `Connection` field of `lines` names the field `name`.
+pub(super) fn named_by_connection(lines: FieldLines<'_, '_>, name: &str) -> bool {
+    lines.any("connection", |value| list(value).any(|option| option.eq_ignore_ascii_case(name.as_bytes())))
+}

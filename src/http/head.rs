@@ -1,0 +1,373 @@
+//! Reads message heads: where one ends, what it says, and whether it can be read in one way only.
+
+use super::field::{Connection, Field, FieldLines, list};
+use super::reply::Refusal;
+use std::mem::MaybeUninit;
+
+/// The most header fields that can be parsed; the config's limit is at most this.
+pub const MAX_FIELDS: usize = 256;
+
+/// Room for the parsed fields of one message, on the stack.
+pub type Slots<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_FIELDS];
+
+/// Empty [`Slots`].
+pub fn slots<'b>() -> Slots<'b> {
+    [const { MaybeUninit::uninit() }; MAX_FIELDS]
+}
+
+/// A message's minor version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// How a body's end is found (RFC 9112 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    /// After this many bytes; 0 is no body.
+    Sized(u64),
+    /// By its chunks.
+    Chunked,
+    /// When the connection closes; responses only.
+    UntilClose,
+}
+
+/// How much head a peer may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes, start line included.
+    pub bytes: usize,
+    /// Header fields; at most [`MAX_FIELDS`].
+    pub fields: usize,
+}
+
+/// How far the head at the beginning of a buffer has come.
+#[derive(Debug)]
+pub enum Progress<T> {
+    /// More bytes are needed.
+    Partial,
+    /// The head, and its length in bytes.
+    Complete(T, usize),
+}
+
+/// Looks for the end of a head as its bytes arrive, each byte once.
+#[derive(Debug, Default)]
+pub struct Scan {
+    seen: usize,
+}
+
+/// A request's head, refused unless it has one reading.
+#[derive(Debug)]
+pub struct RequestHead<'h, 'b> {
+    /// The method, as sent.
+    pub method: &'b str,
+    /// The path of the target, or `*`.
+    pub path: &'b str,
+    /// What follows the path's `?`, if there is one.
+    pub query: Option<&'b str>,
+    /// Where the request goes: the target's authority, or else `Host`. `None` from HTTP/1.0 clients alone.
+    pub authority: Option<&'b str>,
+    /// The client's version.
+    pub version: Version,
+    /// The header fields, as sent.
+    pub fields: FieldLines<'h, 'b>,
+    /// How the body ends; never [`BodyLength::UntilClose`].
+    pub body: BodyLength,
+    /// The client waits for a 100 before it sends the body.
+    pub expects_continue: bool,
+    /// The client takes trailers.
+    pub takes_trailers: bool,
+    pub(super) connection: Connection,
+}
+
+/// A response's head, refused unless it has one reading.
+#[derive(Debug)]
+pub struct ResponseHead<'h, 'b> {
+    /// The status code, 100 to 999.
+    pub code: u16,
+    /// The reason phrase; may be empty.
+    pub reason: &'b str,
+    /// The header fields, as sent.
+    pub fields: FieldLines<'h, 'b>,
+    /// How the body ends.
+    pub body: BodyLength,
+    /// The backend keeps the connection open after this response.
+    pub persists: bool,
+    pub(super) connection: Connection,
+}
+
+impl Scan {
+    /// Looks at what has come to `bytes` since the last call: the length of the head if it is whole.
+    ///
+    /// # Errors
+    /// [`Refusal::BareLineFeed`]: RFC 9112 section 2.2 lets a recipient take a lone LF for a line's end, and others do
+    /// not, which is two readings.
+    pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        for found in memchr::memchr_iter(b'\n', &bytes[self.seen..]) {
+            let at = self.seen + found;
+            if at == 0 || bytes[at - 1] != b'\r' {
+                return Err(Refusal::BareLineFeed);
+            }
+            if bytes[..at - 1].ends_with(b"\r\n") {
+                return Ok(Some(at + 1));
+            }
+        }
+        self.seen = bytes.len();
+        Ok(None)
+    }
+}
+
+impl<'h, 'b> RequestHead<'h, 'b> {
+    /// Reads the head at the beginning of `bytes`, which has been found whole or is looked at for early errors.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(bytes: &'b [u8], slots: &'h mut Slots<'b>, limits: HeadLimits) -> Result<Progress<Self>, Refusal> {
+        let mut request = httparse::Request::new(&mut []);
+        let slots = &mut slots[..limits.fields.min(MAX_FIELDS)];
+        let length = match request.parse_with_uninit_headers(bytes, slots) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => return Ok(Progress::Partial),
+            Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooManyFields),
+            Err(httparse::Error::Version) => return Err(Refusal::Version),
+            Err(_) => return Err(Refusal::Malformed),
+        };
+        let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+            return Err(Refusal::Malformed);
+        };
+        let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+        let fields = FieldLines(request.headers);
+        let facts = Facts::of_request(fields, version)?;
+        let target = Target::parse(method, target)?;
+        let authority = target.authority.or(facts.host);
+        if authority.is_none() && version == Version::Http11 {
+            return Err(Refusal::Host);
+        }
+        let head = Self {
+            method,
+            path: target.path,
+            query: target.query,
+            authority,
+            version,
+            fields,
+            body: facts.request_body(),
+            expects_continue: facts.expects_continue && version == Version::Http11,
+            takes_trailers: facts.takes_trailers,
+            connection: facts.connection,
+        };
+        Ok(Progress::Complete(head, length))
+    }
+
+    /// The authority without its port; empty when there is none.
+    pub fn host(&self) -> &'b str {
+        let authority = self.authority.unwrap_or("");
+        let after_literal = authority.rfind(']').unwrap_or(0);
+        authority[after_literal..].find(':').map_or(authority, |colon| &authority[..after_literal + colon])
+    }
+
+    /// Whether the client keeps the connection open after this request.
+    pub fn persists(&self) -> bool {
+        self.connection.persists(self.version)
+    }
+}
+
+impl<'h, 'b> ResponseHead<'h, 'b> {
+    /// Reads the head at the beginning of `bytes`, the answer to a request whose method is HEAD or is not.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(
+        bytes: &'b [u8],
+        slots: &'h mut Slots<'b>,
+        limits: HeadLimits,
+        to_head: bool,
+    ) -> Result<Progress<Self>, Refusal> {
+        let mut response = httparse::Response::new(&mut []);
+        let slots = &mut slots[..limits.fields.min(MAX_FIELDS)];
+        let config = httparse::ParserConfig::default();
+        let length = match config.parse_response_with_uninit_headers(&mut response, bytes, slots) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => return Ok(Progress::Partial),
+            Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooManyFields),
+            Err(_) => return Err(Refusal::Malformed),
+        };
+        let (Some(code), Some(minor)) = (response.code, response.version) else { return Err(Refusal::Malformed) };
+        let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+        let fields = FieldLines(response.headers);
+        let facts = Facts::of_response(fields, version)?;
+        let bodyless = to_head || code < 200 || code == 204 || code == 304;
+        let body = match (bodyless, facts.chunked, facts.content_length) {
+            (true, _, _) => BodyLength::Sized(0),
+            (false, true, _) => BodyLength::Chunked,
+            (false, false, Some(length)) => BodyLength::Sized(length),
+            (false, false, None) => BodyLength::UntilClose,
+        };
+        let persists = facts.connection.persists(version) && body != BodyLength::UntilClose;
+        let reason = response.reason.unwrap_or("");
+        Ok(Progress::Complete(Self { code, reason, fields, body, persists, connection: facts.connection }, length))
+    }
+}
+
+/// What the header fields say about the message itself.
+#[derive(Default)]
+struct Facts<'b> {
+    host: Option<&'b str>,
+    content_length: Option<u64>,
+    has_transfer_encoding: bool,
+    chunked: bool,
+    expects_continue: bool,
+    takes_trailers: bool,
+    connection: Connection,
+}
+
+impl<'b> Facts<'b> {
+    fn of_request(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
+        let mut facts = Self::default();
+        for line in fields.0 {
+            match Field::of(line.name) {
+                Field::Host => {
+                    let host = std::str::from_utf8(line.value).map_err(|_| Refusal::Host)?;
+                    if !is_authority(host) || facts.host.replace(host).is_some() {
+                        return Err(Refusal::Host);
+                    }
+                }
+                Field::ContentLength => {
+                    if facts.content_length.replace(content_length(line.value)?).is_some() {
+                        return Err(Refusal::ContentLength);
+                    }
+                }
+                Field::TransferEncoding => facts.transfer_encoding(line.value)?,
+                Field::Connection => facts.connection.add(line.value),
+                Field::Te => facts.takes_trailers |= list(line.value).any(|te| te.eq_ignore_ascii_case(b"trailers")),
+                Field::Expect => {
+                    if !line.value.eq_ignore_ascii_case(b"100-continue") {
+                        return Err(Refusal::Expectation);
+                    }
+                    facts.expects_continue = true;
+                }
+                _ => {}
+            }
+        }
+        facts.check_framing(version)?;
+        Ok(facts)
+    }
+
+    fn of_response(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
+        let mut facts = Self::default();
+        for line in fields.0 {
+            match Field::of(line.name) {
+                Field::ContentLength => {
+                    // A list of the same value may be read as that value (RFC 9110 section 8.6).
+                    let mut members = line.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+                    members.try_for_each(|member| match facts.content_length.replace(content_length(member)?) {
+                        Some(before) if Some(before) != facts.content_length => Err(Refusal::ContentLength),
+                        _ => Ok(()),
+                    })?;
+                }
+                Field::TransferEncoding => facts.transfer_encoding(line.value)?,
+                Field::Connection => facts.connection.add(line.value),
+                _ => {}
+            }
+        }
+        facts.check_framing(version)?;
+        Ok(facts)
+    }
+
+    /// Only `chunked`, and only once: other codings are not ours to undo, and a proxy that passes on what it cannot
+    /// read leaves the framing to somebody else's parser.
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        self.has_transfer_encoding = true;
+        for coding in list(value) {
+            if self.chunked {
+                return Err(Refusal::TransferEncoding);
+            }
+            if !coding.eq_ignore_ascii_case(b"chunked") {
+                return Err(Refusal::TransferCoding);
+            }
+            self.chunked = true;
+        }
+        Ok(())
+    }
+
+    fn check_framing(&self, version: Version) -> Result<(), Refusal> {
+        match self.has_transfer_encoding {
+            true if !self.chunked || version == Version::Http10 => Err(Refusal::TransferEncoding),
+            true if self.content_length.is_some() => Err(Refusal::TwoLengths),
+            _ => Ok(()),
+        }
+    }
+
+    fn request_body(&self) -> BodyLength {
+        if self.chunked { BodyLength::Chunked } else { BodyLength::Sized(self.content_length.unwrap_or(0)) }
+    }
+}
+
+/// Digits alone (RFC 9110 section 8.6).
+fn content_length(value: &[u8]) -> Result<u64, Refusal> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::ContentLength);
+    }
+    std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(Refusal::ContentLength)
+}
+
+/// A request target's parts (RFC 9112 section 3.2).
+struct Target<'b> {
+    authority: Option<&'b str>,
+    path: &'b str,
+    query: Option<&'b str>,
+}
+
+impl<'b> Target<'b> {
+    fn parse(method: &str, target: &'b str) -> Result<Self, Refusal> {
+        if method == "CONNECT" {
+            return Err(Refusal::Connect);
+        }
+        if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            return Err(Refusal::Target);
+        }
+        if target == "*" && method == "OPTIONS" {
+            return Ok(Self { authority: None, path: target, query: None });
+        }
+        let (authority, rest) = if target.starts_with('/') {
+            (None, target)
+        } else {
+            let after = strip_scheme(target).ok_or(Refusal::Target)?;
+            let end = after.find(['/', '?']).unwrap_or(after.len());
+            let (authority, rest) = after.split_at(end);
+            if authority.is_empty() || !is_authority(authority) {
+                return Err(Refusal::Target);
+            }
+            (Some(authority), rest)
+        };
+        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        Ok(Self { authority, path: if path.is_empty() { "/" } else { path }, query })
+    }
+}
+
+fn strip_scheme(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once("://")?;
+    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 section 4.2.1); may be empty, as `Host` may be. No user information.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.rfind(']') {
+        Some(end) if text.starts_with('[') => (&text[1..end], &text[end + 1..]),
+        Some(_) => return false,
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let literal = text.starts_with('[');
+    let host_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte) || (literal && byte == b':');
+    host.bytes().all(host_byte)
+        && port
+            .strip_prefix(':')
+            .map_or(port.is_empty(), |digits| digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;
