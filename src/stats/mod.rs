@@ -7,7 +7,9 @@
 mod histogram;
 mod registry;
 mod shard;
+mod worker;
 
 pub use histogram::{BUCKETS, Histogram, bucket_of, is_boundary, upper_bound_us};
 pub use registry::{Registry, Series, SeriesKey};
 pub use shard::{Cause, Exchange, Shard, Totals};
+pub use worker::{ConnectionTotals, WorkerCounters, WorkerTotals};

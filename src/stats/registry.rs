@@ -4,13 +4,14 @@
 //! again goes on counting where the last one stopped, as Prometheus expects of a counter.
 
 use super::shard::{Shard, Totals};
+use super::worker::{WorkerCounters, WorkerTotals};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// All series, for one number of workers. Made by the control thread, read by the admin thread; workers never see it.
 #[derive(Debug)]
 pub struct Registry {
-    workers: usize,
+    workers: Box<[Arc<WorkerCounters>]>,
     series: RwLock<BTreeMap<SeriesKey, Arc<[Arc<Shard>]>>>,
 }
 
@@ -39,13 +40,28 @@ pub struct Series {
 impl Registry {
     /// Without a series yet; each will have a shard for each of `workers`.
     pub fn new(workers: usize) -> Self {
-        Self { workers, series: RwLock::default() }
+        Self { workers: (0..workers).map(|_| Arc::default()).collect(), series: RwLock::default() }
+    }
+
+    /// The counters of worker `index` that belong to no series.
+    ///
+    /// # Panics
+    /// When there are not that many workers.
+    pub fn worker(&self, index: usize) -> Arc<WorkerCounters> {
+        Arc::clone(&self.workers[index])
+    }
+
+    /// What all workers have counted beside the series.
+    pub fn worker_totals(&self) -> WorkerTotals {
+        let mut totals = WorkerTotals::default();
+        self.workers.iter().for_each(|worker| worker.add_to(&mut totals));
+        totals
     }
 
     /// The shards of the series `key`, made at the first call.
     pub fn shards(&self, key: &SeriesKey) -> Arc<[Arc<Shard>]> {
         let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        let made = series.entry(key.clone()).or_insert_with(|| (0..self.workers).map(|_| Arc::default()).collect());
+        let made = series.entry(key.clone()).or_insert_with(|| self.workers.iter().map(|_| Arc::default()).collect());
         Arc::clone(made)
     }
 

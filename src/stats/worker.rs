@@ -1,0 +1,158 @@
+//! One worker's counters for what belongs to no backend: its connections, and the requests that it turned away itself.
+//!
+//! A gauge of open connections is two counters that only rise, opened and closed, so that a plain store by the one
+//! writer suffices here too; the reader takes the difference.
+
+use super::histogram::increase;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What one worker counts beside its exchanges with backends. One thread writes, any thread reads.
+///
+/// On cache lines of its own: two workers' counters side by side would slow each other down.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct WorkerCounters {
+    clients: Connections,
+    upstreams: Connections,
+    /// By status code, from 400 to 599.
+    refused: Box<[AtomicU64; REFUSALS]>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    opened: AtomicU64,
+    closed: AtomicU64,
+}
+
+const REFUSALS: usize = 200;
+const FIRST_REFUSAL: u16 = 400;
+
+impl Default for WorkerCounters {
+    fn default() -> Self {
+        let refused = Box::new([const { AtomicU64::new(0) }; REFUSALS]);
+        Self { clients: Connections::default(), upstreams: Connections::default(), refused }
+    }
+}
+
+impl WorkerCounters {
+    /// A client's connection was accepted. For the one writer, as all that follow.
+    pub fn client_opened(&self) {
+        increase(&self.clients.opened, 1);
+    }
+
+    /// A client's connection is gone, whoever closed it.
+    pub fn client_closed(&self) {
+        increase(&self.clients.closed, 1);
+    }
+
+    /// A connection to an endpoint is open.
+    pub fn upstream_opened(&self) {
+        increase(&self.upstreams.opened, 1);
+    }
+
+    /// A connection to an endpoint is gone, whoever closed it.
+    pub fn upstream_closed(&self) {
+        increase(&self.upstreams.closed, 1);
+    }
+
+    /// A request was answered with `code` by the worker itself and never given to a backend: malformed, too large, no
+    /// rule for it. Below 400 counts as 400, above 599 as 599.
+    pub fn refused(&self, code: u16) {
+        increase(&self.refused[usize::from(code.saturating_sub(FIRST_REFUSAL)).min(REFUSALS - 1)], 1);
+    }
+
+    /// Adds what this worker has counted to `totals`.
+    pub fn add_to(&self, totals: &mut WorkerTotals) {
+        self.clients.add_to(&mut totals.clients);
+        self.upstreams.add_to(&mut totals.upstreams);
+        for (total, refused) in totals.refused.iter_mut().zip(self.refused.iter()) {
+            *total += refused.load(Relaxed);
+        }
+    }
+}
+
+impl Connections {
+    fn add_to(&self, totals: &mut ConnectionTotals) {
+        // In this order, so that a connection that opens and closes meanwhile is not counted as closed alone.
+        totals.closed += self.closed.load(Relaxed);
+        totals.opened += self.opened.load(Relaxed);
+    }
+}
+
+/// What all workers together have counted since the process began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerTotals {
+    /// The clients' connections.
+    pub clients: ConnectionTotals,
+    /// The connections to endpoints.
+    pub upstreams: ConnectionTotals,
+    refused: Vec<u64>,
+}
+
+/// Connections of one side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConnectionTotals {
+    /// How many were ever opened.
+    pub opened: u64,
+    /// How many of them are gone.
+    pub closed: u64,
+}
+
+impl ConnectionTotals {
+    /// How many are open.
+    pub fn open(self) -> u64 {
+        self.opened.saturating_sub(self.closed)
+    }
+}
+
+impl Default for WorkerTotals {
+    fn default() -> Self {
+        Self {
+            clients: ConnectionTotals::default(),
+            upstreams: ConnectionTotals::default(),
+            refused: vec![0; REFUSALS],
+        }
+    }
+}
+
+impl WorkerTotals {
+    /// The codes that requests were refused with, with their counts.
+    pub fn refused(&self) -> impl Iterator<Item = (u16, u64)> {
+        (FIRST_REFUSAL..).zip(&self.refused).filter(|(_, count)| **count > 0).map(|(code, count)| (code, *count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workers_counts_add_up() {
+        let (a, b) = (WorkerCounters::default(), WorkerCounters::default());
+        a.client_opened();
+        a.client_opened();
+        b.client_opened();
+        a.client_closed();
+        b.upstream_opened();
+        b.upstream_closed();
+        a.refused(404);
+        b.refused(404);
+        b.refused(431);
+        let mut totals = WorkerTotals::default();
+        a.add_to(&mut totals);
+        b.add_to(&mut totals);
+        assert_eq!((totals.clients.opened, totals.clients.open()), (3, 2));
+        assert_eq!((totals.upstreams.opened, totals.upstreams.open()), (1, 0));
+        assert_eq!(totals.refused().collect::<Vec<_>>(), [(404, 2), (431, 1)]);
+    }
+
+    #[test]
+    fn a_code_out_of_range_is_counted_at_the_edge() {
+        let worker = WorkerCounters::default();
+        worker.refused(0);
+        worker.refused(u16::MAX);
+        let mut totals = WorkerTotals::default();
+        worker.add_to(&mut totals);
+        assert_eq!(totals.refused().collect::<Vec<_>>(), [(400, 1), (599, 1)]);
+    }
+}
