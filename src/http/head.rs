@@ -213,6 +213,7 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
 
 /// What the header fields say about the message itself.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a header field states")]
 struct Facts<'b> {
     host: Option<&'b str>,
     content_length: Option<u64>,
@@ -234,11 +235,8 @@ impl<'b> Facts<'b> {
                         return Err(Refusal::Host);
                     }
                 }
-                Field::ContentLength => {
-                    if facts.content_length.replace(content_length(line.value)?).is_some() {
-                        return Err(Refusal::ContentLength);
-                    }
-                }
+                Field::ContentLength if facts.content_length.is_some() => return Err(Refusal::ContentLength),
+                Field::ContentLength => facts.content_length = Some(content_length(line.value)?),
                 Field::TransferEncoding => facts.transfer_encoding(line.value)?,
                 Field::Connection => facts.connection.add(line.value),
                 Field::Te => facts.takes_trailers |= list(line.value).any(|te| te.eq_ignore_ascii_case(b"trailers")),

@@ -1,1 +1,23 @@
-//! To be built.
+//! The request's path. One thread a worker, each with its own listener sockets, connections, pools and counters; the
+//! workers share the [`Snapshot`] that they obey and nothing else, so no request ever waits for a lock.
+//!
+//! A connection is one task: it reads a request, [forwards](forward) it, moves the response, and reads the next one.
+//! The task holds no memory while it waits, and no request allocates.
+
+mod accept;
+mod body;
+mod buffer;
+mod choose;
+mod deadline;
+mod exchange;
+mod forward;
+mod listen;
+mod serve;
+mod worker;
+mod workers;
+
+pub use listen::{BindError, bind};
+pub use workers::{Clock, Workers};
+
+#[cfg(doc)]
+use crate::plan::Snapshot;

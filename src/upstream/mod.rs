@@ -1,1 +1,10 @@
-//! To be built.
+//! A worker's side of the backends: connections kept for the next request, and the choice between endpoints.
+//!
+//! Nothing here is shared: each worker has its own idle connections and its own count of pending requests. What the
+//! workers know in common about an endpoint is its [`crate::plan::Health`].
+
+mod pick;
+mod pool;
+
+pub use pick::pick;
+pub use pool::{Lease, Pool, Pools};

@@ -1,0 +1,91 @@
+//! Accepts connections, and evens them out between the workers.
+//!
+//! The kernel spreads connections over the workers' sockets by a hash, which for a few long-lived ones can be far from
+//! even. A worker that has more than its share gives a new connection to the one that has the fewest.
+
+use super::serve::serve;
+use super::worker::{Command, Worker};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How long accepting pauses when the process is out of file descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts on `listener` until `stop` is set or dropped, and then once more whoever is already connected.
+pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stopped| stopped) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => place(&worker, stream, peer),
+            // A connection that was reset while it waited is no reason to stop.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections, trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    // What the kernel has accepted already would be reset by closing the socket.
+    while let Ok((stream, peer)) = std::future::poll_fn(|cx| match listener.poll_accept(cx) {
+        std::task::Poll::Ready(accepted) => std::task::Poll::Ready(accepted),
+        std::task::Poll::Pending => std::task::Poll::Ready(Err(std::io::ErrorKind::WouldBlock.into())),
+    })
+    .await
+    {
+        take(&worker, stream, peer);
+    }
+}
+
+/// Serves a connection here, or gives it away.
+fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    let mine = worker.loads[worker.id].load(Relaxed);
+    let (fewest, other) =
+        worker.loads.iter().map(|load| load.load(Relaxed)).zip(0..).min().expect("there is at least one worker");
+    if mine <= fewest + 2 + fewest / 8 {
+        take(worker, stream, peer);
+    } else if let Ok(stream) = stream.into_std() {
+        // A worker that is gone takes the connection with it: the process is ending then.
+        let _ = worker.peers[other].send(Command::Serve(stream, peer));
+    }
+}
+
+/// Serves a connection here, unless there are too many.
+pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    let load = &worker.loads[worker.id];
+    if load.load(Relaxed) >= worker.max_connections() {
+        worker.warn_full();
+        return;
+    }
+    let open = Open::new(Rc::clone(worker));
+    tokio::task::spawn_local(async move {
+        serve(Rc::clone(&open.0), stream, peer).await;
+    });
+}
+
+/// Counts a connection for as long as it is open.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn new(worker: Rc<Worker>) -> Self {
+        worker.loads[worker.id].fetch_add(1, Relaxed);
+        worker.counters.client_opened();
+        Self(worker)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.counters.client_closed();
+        if self.0.loads[self.0.id].fetch_sub(1, Relaxed) == 1 {
+            self.0.idle.notify_one();
+        }
+    }
+}

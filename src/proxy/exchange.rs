@@ -1,0 +1,391 @@
+//! One request on one connection to a backend: both directions at once, until the response is over.
+//!
+//! Everything here is polled by the client connection's own task. The request's body and the response move side by
+//! side, so a backend may answer early and a client may stop listening at any time. The result says what happened;
+//! what that means for the client and for the counters is the business of `forward`.
+
+use super::body::{Pump, PumpError, Side};
+use super::buffer::Buffer;
+use super::serve::Client;
+use super::worker::Worker;
+use crate::http::{HeadLimits, Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots};
+use crate::plan::Timeouts;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A request, composed for the backend.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// The head, unless it stands before the body's first bytes in the pump.
+    pub(super) head: Vec<u8>,
+    /// The body.
+    pub(super) body: Pump,
+    pub(super) version: Version,
+    /// The method is HEAD.
+    pub(super) to_head: bool,
+    /// The client keeps its connection open.
+    pub(super) persists: bool,
+    pub(super) limits: HeadLimits,
+    pub(super) timeouts: Timeouts,
+    pub(super) via: bool,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The response is over. Whether either connection can be used again.
+    Complete { client: bool, upstream: bool },
+    /// The connection broke before any byte of the request was taken.
+    Unsent,
+    /// The connection broke before any byte of a response came.
+    Reset,
+    /// What came is not a response.
+    BadResponse,
+    /// A deadline passed before the response's head came; whether the request's own.
+    HeadTimeout { bound: bool },
+    /// The connection broke in the middle of the response.
+    Truncated,
+    /// The request's own deadline passed in the middle of the response.
+    CutOff,
+    /// The client hung up, or stopped taking or sending.
+    ClientGone,
+    /// The client did not send the rest of its body in time.
+    ClientSlow,
+    /// The client's body is malformed, and no response has begun.
+    ClientMalformed,
+}
+
+/// What is known of the response, whatever its end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// The status code, once the head has come.
+    pub(super) code: Option<u16>,
+    /// When the head came.
+    pub(super) head_at: Option<Instant>,
+    /// How long only the client was waited for.
+    pub(super) client_waits: Duration,
+}
+
+/// One request on one connection.
+pub(super) struct Exchange<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) client: &'a mut Client,
+    pub(super) upstream: &'a mut TcpStream,
+    pub(super) outgoing: &'a mut Outgoing,
+    pub(super) seen: Seen,
+    head_sent: usize,
+    /// The backend takes no more of the request; it may have answered all the same.
+    request_failed: bool,
+    response: Response,
+    /// Heads for the client that do not stand before content: interim ones, and what finds no room there.
+    prelude: Vec<u8>,
+    prelude_sent: usize,
+    waits_since: Option<Instant>,
+    stage: Option<Stage>,
+}
+
+#[derive(Debug)]
+enum Response {
+    /// The head's bytes so far.
+    Head(Option<Buffer>),
+    Body {
+        pump: Pump,
+        client_persists: bool,
+        upstream_persists: bool,
+    },
+}
+
+/// What an exchange is waiting for, which decides how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    ClientBody,
+    UpstreamTakes,
+    Head,
+    ClientTakes,
+    UpstreamBody,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        worker: &'a Worker,
+        client: &'a mut Client,
+        upstream: &'a mut TcpStream,
+        outgoing: &'a mut Outgoing,
+    ) -> Self {
+        Self {
+            worker,
+            client,
+            upstream,
+            outgoing,
+            seen: Seen::default(),
+            head_sent: 0,
+            request_failed: false,
+            response: Response::Head(None),
+            prelude: Vec::new(),
+            prelude_sent: 0,
+            waits_since: None,
+            stage: None,
+        }
+    }
+
+    /// Moves both directions on. Not to be polled again once ready.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if let Some(since) = self.waits_since.take() {
+            self.seen.client_waits += since.elapsed();
+        }
+        if self.stage.is_some() && self.client.deadline.passed() {
+            return Poll::Ready(self.timed_out());
+        }
+        if let Poll::Ready(Err(end)) = self.poll_request(cx) {
+            return Poll::Ready(end);
+        }
+        if let Poll::Ready(end) = self.poll_response(cx) {
+            return Poll::Ready(end);
+        }
+        if self.outgoing.body.is_over() && self.client.poll_gone(cx, &self.worker.buffers) {
+            return Poll::Ready(End::ClientGone);
+        }
+        self.enter_stage();
+        Poll::Pending
+    }
+
+    /// Sends the request. Ready when all of it is sent, or nothing more can be.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.request_failed {
+            return Poll::Ready(Ok(()));
+        }
+        let head = &self.outgoing.head;
+        while self.head_sent < head.len() {
+            match ready!(Pin::new(&mut *self.upstream).poll_write(cx, &head[self.head_sent..])) {
+                Ok(sent) => self.head_sent += sent,
+                Err(_) if self.head_sent == 0 => return Poll::Ready(Err(End::Unsent)),
+                Err(_) => {
+                    self.request_failed = true;
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+        if self.outgoing.body.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        let sent_nothing = self.head_sent == 0 && !self.outgoing.body.wrote();
+        let polled = self.outgoing.body.poll(cx, &mut self.client.stream, self.upstream, &self.worker.buffers);
+        match ready!(polled) {
+            Ok(()) => {
+                self.client.input = self.outgoing.body.take_extra();
+                Poll::Ready(Ok(()))
+            }
+            Err(PumpError::Malformed) if self.seen.code.is_none() => Poll::Ready(Err(End::ClientMalformed)),
+            Err(PumpError::Source | PumpError::Malformed) => Poll::Ready(Err(End::ClientGone)),
+            Err(PumpError::Sink) if sent_nothing && !self.outgoing.body.wrote() => Poll::Ready(Err(End::Unsent)),
+            Err(PumpError::Sink) => {
+                self.request_failed = true;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            if let Err(_gone) = ready!(self.poll_prelude(cx)) {
+                return Poll::Ready(End::ClientGone);
+            }
+            match &mut self.response {
+                Response::Head(_) => {
+                    if let Err(end) = ready!(self.poll_head(cx)) {
+                        return Poll::Ready(end);
+                    }
+                }
+                Response::Body { pump, client_persists, upstream_persists } => {
+                    let polled = pump.poll(cx, self.upstream, &mut self.client.stream, &self.worker.buffers);
+                    return Poll::Ready(match ready!(polled) {
+                        Ok(()) => {
+                            let sent = self.outgoing.body.is_over() && !self.request_failed;
+                            let excess = pump.take_extra().is_some();
+                            End::Complete {
+                                client: *client_persists && sent,
+                                upstream: *upstream_persists && sent && !excess,
+                            }
+                        }
+                        Err(PumpError::Source | PumpError::Malformed) => End::Truncated,
+                        Err(PumpError::Sink) => End::ClientGone,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Writes what goes to the client ahead of the response's content.
+    fn poll_prelude(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.prelude_sent < self.prelude.len() {
+            let rest = &self.prelude[self.prelude_sent..];
+            self.prelude_sent += ready!(Pin::new(&mut self.client.stream).poll_write(cx, rest))?;
+        }
+        self.prelude.clear();
+        self.prelude_sent = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads the response's head. Ready when a head has been taken in, an interim one or the last.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
+        loop {
+            if let Some(buffer) = held.take() {
+                match take_head(buffer, self.worker, self.outgoing, &mut self.seen, &mut self.prelude)? {
+                    Taken::Response(response) => {
+                        self.response = response;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Taken::Interim(rest) => {
+                        *held = rest;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Taken::Partial(buffer) => *held = Some(buffer),
+                }
+            }
+            let broken = if held.is_some() { End::BadResponse } else { End::Reset };
+            if ready!(self.upstream.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(Err(broken));
+            }
+            let mut buffer = held.take().unwrap_or_else(|| self.worker.buffers.take());
+            if buffer.space().is_empty() {
+                buffer.grow();
+            }
+            let mut space = ReadBuf::new(buffer.space());
+            let polled = Pin::new(&mut *self.upstream).poll_read(cx, &mut space);
+            let read = space.filled().len();
+            buffer.filled(read);
+            match polled {
+                Poll::Ready(Ok(())) if read > 0 => *held = Some(buffer),
+                Poll::Ready(_) => return Poll::Ready(Err(broken)),
+                Poll::Pending if buffer.unread().is_empty() => {
+                    self.worker.buffers.give(buffer);
+                    return Poll::Pending;
+                }
+                Poll::Pending => {
+                    *held = Some(buffer);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn blocks_on_client(&self, sends_body: bool) -> bool {
+        match &self.response {
+            Response::Head(_) => {
+                !self.prelude.is_empty() || (sends_body && self.outgoing.body.waits_for() == Side::Source)
+            }
+            Response::Body { pump, .. } => !self.prelude.is_empty() || pump.waits_for() == Side::Sink,
+        }
+    }
+
+    /// Sets the deadline for what is waited for now, and starts the client's clock if that is the client.
+    fn enter_stage(&mut self) {
+        let sends_body = !self.outgoing.body.is_over() && !self.request_failed;
+        let client_blocks = self.blocks_on_client(sends_body);
+        let stage = match (&self.response, client_blocks) {
+            (Response::Head(_), true) if self.prelude.is_empty() => Stage::ClientBody,
+            (_, true) => Stage::ClientTakes,
+            (Response::Head(_), false) if sends_body => Stage::UpstreamTakes,
+            (Response::Head(_), false) => Stage::Head,
+            (Response::Body { .. }, false) => Stage::UpstreamBody,
+        };
+        // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
+        if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
+            let timeouts = &self.outgoing.timeouts;
+            self.client.deadline.set(match stage {
+                Stage::ClientBody | Stage::ClientTakes => timeouts.idle,
+                Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
+                Stage::UpstreamBody => None,
+            });
+            self.stage = Some(stage);
+        }
+        if client_blocks {
+            self.waits_since = Some(Instant::now());
+        }
+    }
+
+    fn timed_out(&self) -> End {
+        match self.stage {
+            Some(Stage::ClientBody) => End::ClientSlow,
+            Some(Stage::ClientTakes) => End::ClientGone,
+            Some(Stage::UpstreamBody) => End::CutOff,
+            Some(Stage::UpstreamTakes | Stage::Head) | None => {
+                End::HeadTimeout { bound: self.client.deadline.bound_passed() }
+            }
+        }
+    }
+}
+
+/// What was at the beginning of a buffer.
+enum Taken {
+    /// Not yet a whole head.
+    Partial(Buffer),
+    /// An interim response, now in the prelude, and what followed it.
+    Interim(Option<Buffer>),
+    /// The response.
+    Response(Response),
+}
+
+/// Takes the head at the beginning of `buffer`, and puts the client's in its place.
+fn take_head(
+    mut buffer: Buffer,
+    worker: &Worker,
+    outgoing: &Outgoing,
+    seen: &mut Seen,
+    prelude: &mut Vec<u8>,
+) -> Result<Taken, End> {
+    let mut slots = slots();
+    let parsed = ResponseHead::parse(buffer.unread(), &mut slots, outgoing.limits, outgoing.to_head);
+    let (head, length) = match parsed {
+        Ok(Progress::Complete(head, length)) => (head, length),
+        Ok(Progress::Partial) if buffer.unread().len() < outgoing.limits.bytes => return Ok(Taken::Partial(buffer)),
+        // 101 answers an upgrade, and none was asked for.
+        Ok(Progress::Partial) | Err(_) => return Err(End::BadResponse),
+    };
+    if head.code == 101 {
+        return Err(End::BadResponse);
+    }
+    let interim = head.code < 200;
+    let transfer = if interim { Transfer::AsIs } else { Transfer::of(head.body, outgoing.version) };
+    let client_persists =
+        outgoing.persists && outgoing.body.is_over() && transfer != Transfer::UntilClose && !worker.draining();
+    let date = worker.date();
+    let outbound = Outbound {
+        version: outgoing.version,
+        close: !client_persists && !interim,
+        transfer,
+        via: outgoing.via,
+        date: &date,
+    };
+    let mut composed = worker.buffers.take_head();
+    let (body, upstream_persists) = (head.body, head.persists);
+    if interim {
+        // An HTTP/1.0 client knows no interim responses (RFC 9110 section 15.2).
+        if outgoing.version == Version::Http11 {
+            compose_response(prelude, &head, &outbound);
+        }
+        buffer.consume(length);
+        worker.buffers.give_head(composed);
+        let rest = (!buffer.unread().is_empty()).then_some(buffer);
+        return Ok(Taken::Interim(rest));
+    }
+    compose_response(&mut composed, &head, &outbound);
+    seen.code = Some(head.code);
+    seen.head_at = Some(Instant::now());
+    buffer.consume(length);
+    let mut pump = Pump::new(body, transfer, outgoing.limits);
+    if pump.accept(buffer, &worker.buffers).is_err() {
+        return Err(End::BadResponse);
+    }
+    let fits = pump.framed().is_some_and(|framed| framed.prepend(&composed));
+    if !fits {
+        prelude.extend_from_slice(&composed);
+    }
+    worker.buffers.give_head(composed);
+    Ok(Taken::Response(Response::Body { pump, client_persists, upstream_persists }))
+}

@@ -1,0 +1,175 @@
+//! Idle connections, the last one used first: what is hot stays hot, and what a quiet hour leaves over ages out.
+
+use crate::plan::{BackendId, Endpoint, Snapshot};
+use crate::stats::WorkerCounters;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// The pools of every endpoint of a snapshot.
+#[derive(Debug, Default)]
+pub struct Pools {
+    backends: Vec<Box<[Rc<Pool>]>>,
+}
+
+/// One worker's connections to one endpoint.
+#[derive(Debug)]
+pub struct Pool {
+    endpoint: Endpoint,
+    idle: RefCell<Vec<Idle>>,
+    pending: Cell<u32>,
+    counters: Arc<WorkerCounters>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since_ms: u64,
+}
+
+/// A connection that is counted for as long as it is open.
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    counters: Arc<WorkerCounters>,
+}
+
+/// A connection for one request; closed when dropped, unless it is [kept](Lease::keep).
+#[derive(Debug)]
+pub struct Lease {
+    pool: Rc<Pool>,
+    connection: Connection,
+    reused: bool,
+}
+
+/// Says that a request is on its way to the endpoint, for as long as it lives.
+#[derive(Debug)]
+pub struct Pending(Rc<Pool>);
+
+impl Pools {
+    /// The pools for `snapshot`, with the connections of `before` to endpoints that stay.
+    pub fn new(snapshot: &Snapshot, before: &Self, counters: &Arc<WorkerCounters>) -> Self {
+        let backends = snapshot.endpoints.iter().map(|endpoints| {
+            let pools = endpoints.iter().map(|endpoint| {
+                let known = before.all().find(|pool| Arc::ptr_eq(&pool.endpoint.health, &endpoint.health));
+                known.cloned().unwrap_or_else(|| Rc::new(Pool::new(endpoint.clone(), Arc::clone(counters))))
+            });
+            pools.collect()
+        });
+        Self { backends: backends.collect() }
+    }
+
+    /// The pools of a backend's endpoints.
+    pub fn of(&self, backend: BackendId) -> &[Rc<Pool>] {
+        &self.backends[backend.index()]
+    }
+
+    /// Closes what has been idle since before `since_ms`, or was closed by its peer.
+    pub fn sweep(&self, since_ms: u64) {
+        for pool in self.all() {
+            pool.idle.borrow_mut().retain(|idle| idle.since_ms >= since_ms && is_quiet(&idle.connection.stream));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_endpoints(
+        endpoints: impl Iterator<Item = Endpoint>,
+        counters: &Arc<WorkerCounters>,
+    ) -> Vec<Rc<Pool>> {
+        endpoints.map(|endpoint| Rc::new(Pool::new(endpoint, Arc::clone(counters)))).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Rc<Pool>> {
+        self.backends.iter().flatten()
+    }
+}
+
+impl Pool {
+    fn new(endpoint: Endpoint, counters: Arc<WorkerCounters>) -> Self {
+        Self { endpoint, idle: RefCell::default(), pending: Cell::new(0), counters }
+    }
+
+    /// Requests on their way.
+    pub fn pending(&self) -> u32 {
+        self.pending.get()
+    }
+
+    /// Where it connects to, and what is known of it.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Counts a request until the result is dropped.
+    pub fn begin(self: &Rc<Self>) -> Pending {
+        self.pending.set(self.pending.get() + 1);
+        Pending(Rc::clone(self))
+    }
+
+    /// The connection that became idle last, if one is still open.
+    ///
+    /// With `careful` the kernel is asked as well whether the peer has closed it: a system call, for requests that
+    /// cannot be sent twice.
+    pub fn reuse(self: &Rc<Self>, careful: bool) -> Option<Lease> {
+        loop {
+            let Idle { connection, .. } = self.idle.borrow_mut().pop()?;
+            if is_quiet(&connection.stream) && !(careful && is_closed(&connection.stream)) {
+                return Some(Lease { pool: Rc::clone(self), connection, reused: true });
+            }
+        }
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// The system's, when the endpoint does not accept it.
+    pub async fn connect(self: &Rc<Self>) -> io::Result<Lease> {
+        let stream = TcpStream::connect(self.endpoint.address).await?;
+        stream.set_nodelay(true)?;
+        self.counters.upstream_opened();
+        let connection = Connection { stream, counters: Arc::clone(&self.counters) };
+        Ok(Lease { pool: Rc::clone(self), connection, reused: false })
+    }
+}
+
+impl Lease {
+    /// The connection itself.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.connection.stream
+    }
+
+    /// Whether it carried a request before: its peer may have closed it at the very moment.
+    pub fn reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Keeps the connection for the next request. Its exchange is over and nothing more is expected on it.
+    pub fn keep(self, now_ms: u64) {
+        self.pool.idle.borrow_mut().push(Idle { connection: self.connection, since_ms: now_ms });
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.counters.upstream_closed();
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.pending.set(self.0.pending.get() - 1);
+    }
+}
+
+/// Nothing has arrived, not even the end. No system call unless the runtime has seen the socket become readable.
+fn is_quiet(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// The kernel knows of an end, or of bytes, that the runtime has not been told of.
+fn is_closed(stream: &TcpStream) -> bool {
+    let mut byte = [std::mem::MaybeUninit::uninit()];
+    let peeked = socket2::SockRef::from(stream).peek(&mut byte);
+    !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
