@@ -207,10 +207,9 @@ impl<'n> Deserializer<'n> for Reader<'n> {
 
 /// The names, or the first few of many.
 fn some(names: &[&str]) -> String {
-    if names.len() > 5 {
-        format!("{} and so on", names[..3].iter().map(|name| format!("`{name}`, ")).collect::<String>())
-    } else {
-        listed(names)
+    match names {
+        [a, b, c, _, _, _, ..] => format!("`{a}`, `{b}`, `{c}` and so on"),
+        few => listed(few),
     }
 }
 

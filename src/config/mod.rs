@@ -12,10 +12,12 @@ mod node;
 mod problem;
 mod raw;
 mod units;
+mod watch;
 mod yaml;
 
 pub use problem::Problems;
 pub use units::{UnitError, format_duration, format_ratio, format_size, parse_duration, parse_ratio, parse_size};
+pub use watch::Watcher;
 
 pub(crate) use check::defaults;
 
