@@ -1,1 +1,7 @@
-//! To be built.
+//! The verbs of the command line, one file each. A verb returns what to print; only `main` prints.
+
+pub mod check;
+mod outcome;
+pub mod schema;
+
+pub use outcome::Outcome;

@@ -113,6 +113,11 @@ impl Matcher {
         Self { entries }
     }
 
+    /// Every combination of a hostname and a match with its rule, in the order of precedence.
+    pub fn entries(&self) -> impl Iterator<Item = (&Hostname, &RequestMatch, RuleId)> {
+        self.entries.iter().map(|entry| (&entry.hostname, &entry.conditions, entry.rule))
+    }
+
     /// The rule that `request` falls under.
     pub fn find<F: Fields>(&self, request: &Request<'_, F>) -> Option<RuleId> {
         self.entries.iter().find(|e| e.hostname.holds(request.host) && e.conditions.hold(request)).map(|e| e.rule)

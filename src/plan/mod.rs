@@ -6,6 +6,7 @@
 //! Workers read snapshots and nothing else, through one atomic load a request; whatever changes, the control thread
 //! publishes a whole new snapshot and never touches an old one.
 
+mod display;
 mod endpoint;
 mod ids;
 mod matcher;
@@ -32,7 +33,8 @@ use std::time::Duration;
 /// Everything that the config file says, with names resolved to ids and every bound checked.
 #[derive(Debug)]
 pub struct Plan {
-    /// Hex SHA-like digest of the file's bytes: two plans with the same hash were written by the same text.
+    /// Fnv-1a with 128 bits over the file's bytes, 32 hex digits: plans with the same hash were written by the same
+    /// text (nobody who can write the file needs a collision).
     pub hash: String,
     /// Where clients connect.
     pub listeners: Vec<Listener>,

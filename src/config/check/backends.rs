@@ -1,0 +1,53 @@
+//! Backends: a name, a version, and where the endpoints come from.
+
+use super::names::Names;
+use super::{Check, all};
+use crate::config::at::At;
+use crate::config::problem::Problem;
+use crate::config::raw;
+use crate::plan::{Backend, Endpoints};
+use std::sync::Arc;
+
+/// The backends as far as they are right, and the names under which others refer to them.
+pub(super) struct Backends {
+    pub(super) names: Names,
+    pub(super) list: Option<Vec<Backend>>,
+    /// The version of each, as far as it is right; empty when not said.
+    pub(super) versions: Vec<Option<Arc<str>>>,
+}
+
+impl Check<'_> {
+    pub(super) fn backends(self, list: Option<&Vec<At<raw::Backend>>>) -> Backends {
+        let mut backends = Backends { names: Names::new("backend"), list: None, versions: Vec::new() };
+        let Some(list) = list else { return backends };
+        backends.list = all(list.iter().enumerate().map(|(index, at)| {
+            let version = at.get().and_then(|raw| self.version("version", raw.version.as_ref()));
+            backends.versions.push(version.clone());
+            let raw = at.get()?;
+            let name = self.name(&raw.name, at.place);
+            if let Some(name) = &name {
+                backends.names.declare(name, raw.name.place, index, self);
+            }
+            let endpoints = match raw.endpoints.need("endpoints", at.place, self.problems)? {
+                raw::Endpoints::Static(list) => self.static_endpoints(list, raw.endpoints.place).map(Endpoints::Static),
+                raw::Endpoints::Dns(at) => {
+                    self.dns_endpoints(at, raw.endpoints.place).map(|(host, port)| Endpoints::Dns { host, port })
+                }
+            };
+            Some(Backend { name: name?, version: version?, endpoints: endpoints? })
+        }));
+        backends
+    }
+
+    /// A version or revision: a label that people read. Empty when not said.
+    pub(super) fn version(self, key: &str, at: Option<&At<raw::VersionText>>) -> Option<Arc<str>> {
+        let Some(at) = at else { return Some("".into()) };
+        let text = &at.get()?.0;
+        if (1..=128).contains(&text.len()) && !text.contains(char::is_control) {
+            return Some(text.as_str().into());
+        }
+        let problem = Problem::new(at.place, format!("`{key}` is empty, too long, or has control characters in it"));
+        self.report(problem.label("1 to 128 bytes of text"));
+        None
+    }
+}

@@ -1,0 +1,161 @@
+//! Routes and rules.
+
+use super::names::Names;
+use super::{Check, MOST_ITEMS, all};
+use crate::config::at::At;
+use crate::config::node::Place;
+use crate::config::problem::Problem;
+use crate::config::raw;
+use crate::plan::{BackendId, BackendRef, Hostname, RequestMatch, Route, RouteId, Rule, RuleId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The largest weight, as in `HTTPRoute`.
+const MOST_WEIGHT: u64 = 1_000_000;
+
+/// The routes as far as they are right.
+pub(super) struct Routes {
+    /// `route/rule`.
+    pub(super) rule_names: Names,
+    pub(super) routes: Option<Vec<Route>>,
+    pub(super) rules: Option<Vec<Rule>>,
+    /// The backends of each rule, as far as they are right; what a rollout is checked against.
+    pub(super) backends_of: Vec<Option<Vec<BackendId>>>,
+    pub(super) entries: Vec<(Hostname, RequestMatch, RuleId)>,
+}
+
+impl Check<'_> {
+    pub(super) fn routes(self, list: Option<&Vec<At<raw::Route>>>, backends: &Names) -> Routes {
+        let mut found = Routes {
+            rule_names: Names::new("rule"),
+            routes: None,
+            rules: None,
+            backends_of: Vec::new(),
+            entries: Vec::new(),
+        };
+        let Some(list) = list else { return found };
+        if list.is_empty() {
+            self.report(Problem::new(Place::default(), "`routes` has nothing in it").label("at least one"));
+            return found;
+        }
+        let count: usize = list.iter().filter_map(|at| at.get()?.rules.get()).map(Vec::len).sum();
+        if list.len().max(count) > MOST_ITEMS {
+            self.report(Problem::new(list[0].place, format!("more than {MOST_ITEMS} routes or rules")));
+            return found;
+        }
+        let (mut names, mut rules) = (Names::new("route"), Vec::new());
+        let mut reached = Reached::default();
+        found.routes = all(list.iter().enumerate().map(|(index, at)| {
+            let raw = at.get()?;
+            let name = self.name(&raw.name, at.place);
+            if let Some(name) = &name {
+                names.declare(name, raw.name.place, index, self);
+            }
+            let hostnames = self.hostnames(raw.hostnames.as_ref());
+            let list = raw.rules.need("rules", at.place, self.problems)?;
+            self.length("rules", list.len(), raw.rules.place);
+            let mut own_names = Names::new("rule");
+            for (position, at) in list.iter().enumerate() {
+                let id = RuleId::new(rules.len());
+                let rule = self.rule(at, position, backends, &mut own_names);
+                if let (Some(route), Some((rule, _))) = (&name, &rule) {
+                    found.rule_names.declare(&format!("{route}/{rule}"), at.place, id.index(), self);
+                }
+                let (refs, matches) =
+                    rule.as_ref().map_or((None, None), |(_, body)| (body.refs.clone(), body.matches.clone()));
+                found.backends_of.push(refs.as_ref().map(|refs| refs.iter().map(|r| r.backend).collect()));
+                if let (Some(hostnames), Some(matches)) = (&hostnames, matches) {
+                    let new: Vec<_> = hostnames
+                        .iter()
+                        .flat_map(|host| matches.iter().map(move |m| (host.clone(), m.clone())))
+                        .collect();
+                    reached.add(&new, at.place, self);
+                    found.entries.extend(new.into_iter().map(|(host, m)| (host, m, id)));
+                }
+                rules.push(rule.zip(refs).map(|((name, _), backend_refs)| Rule {
+                    route: RouteId::new(index),
+                    name,
+                    backend_refs,
+                    rollout: None,
+                }));
+            }
+            Some(Route { name: name? })
+        }));
+        found.rules = all(rules);
+        found
+    }
+
+    /// The rule's name and body.
+    fn rule(
+        self,
+        at: &At<raw::Rule>,
+        position: usize,
+        backends: &Names,
+        names: &mut Names,
+    ) -> Option<(Arc<str>, Body)> {
+        let raw = at.get()?;
+        let name = match &raw.name {
+            Some(name) => self.name(name, at.place),
+            None => Some(format!("rule-{position}").into()),
+        };
+        if let Some(name) = &name {
+            names.declare(name, raw.name.as_ref().map_or(at.place, |name| name.place), position, self);
+        }
+        let refs = self.backend_refs(&raw.backend_refs, at.place, backends);
+        let matches = self.matches(raw.matches.as_ref());
+        Some((name?, Body { refs, matches }))
+    }
+
+    fn backend_refs(
+        self,
+        list: &At<Vec<At<raw::BackendRef>>>,
+        owner: Place,
+        backends: &Names,
+    ) -> Option<Vec<BackendRef>> {
+        let place = list.place;
+        let list = list.need("backendRefs", owner, self.problems)?;
+        self.length("backendRefs", list.len(), place)?;
+        let mut seen = Names::new("reference to a backend");
+        all(list.iter().enumerate().map(|(index, at)| {
+            let raw = at.get()?;
+            let backend = raw.name.need("name", at.place, self.problems).and_then(|name| {
+                seen.declare(name, raw.name.place, index, self);
+                backends.resolve(name, raw.name.place, self)
+            });
+            let weight = raw.weight.as_ref().map_or(Some(1), |at| {
+                let weight = *at.get()?;
+                if weight > MOST_WEIGHT {
+                    let problem = Problem::new(at.place, format!("a weight of {weight} is too much"));
+                    self.report(problem.label(format!("0 to {MOST_WEIGHT}")));
+                }
+                u32::try_from(weight).ok()
+            });
+            Some(BackendRef { backend: BackendId::new(backend?), weight: weight? })
+        }))
+    }
+}
+
+/// What a rule is besides its name.
+struct Body {
+    refs: Option<Vec<BackendRef>>,
+    matches: Option<Vec<RequestMatch>>,
+}
+
+/// Which requests the rules so far take, to find rules that nothing is left for.
+#[derive(Default)]
+struct Reached(HashMap<String, Place>);
+
+impl Reached {
+    /// Reports a rule all of whose conditions stand in earlier rules, word for word.
+    fn add(&mut self, rule: &[(Hostname, RequestMatch)], place: Place, check: Check<'_>) {
+        let keys: Vec<_> = rule.iter().map(|entry| format!("{entry:?}")).collect();
+        let earlier: Option<Vec<_>> = keys.iter().map(|key| self.0.get(key)).collect();
+        if let Some(first) = earlier.as_deref().and_then(<[_]>::first) {
+            let problem = Problem::new(place, "no request reaches this rule").label("the same matches again");
+            check.report(problem.also(**first, "this rule takes them all").help("change its `matches`, or remove it"));
+        }
+        for key in keys {
+            self.0.entry(key).or_insert(place);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What was written: the types of the file, one to one with its keys.
+//!
+//! Nothing is checked here but shapes; `check` says what the values mean. The comments on these types are what
+//! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
+
+mod rollouts;
+mod routes;
+mod settings;
+mod texts;
+
+pub(super) use rollouts::{Alert, RollbackLimit, Rollout, Stickiness};
+pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
+pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
+pub(super) use texts::{AddressText, Ceiling, DurationText, RateText, SizeText, TimeoutText, VersionText};
+
+use super::at::At;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Serin's config: where clients connect, which versions of which services are behind, who gets what share, and what
+/// takes a canary out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Serin's config")]
+pub(super) struct Config {
+    /// Where clients connect; at least one.
+    pub(super) listeners: At<Vec<At<Listener>>>,
+    /// Where operators and scrapers connect: health, metrics, API.
+    pub(super) admin: Option<At<Admin>>,
+    /// The versions of the services behind; at least one.
+    pub(super) backends: At<Vec<At<Backend>>>,
+    /// Which requests go where; at least one. Words and precedence are those of the Gateway API's `HTTPRoute`.
+    pub(super) routes: At<Vec<At<Route>>>,
+    /// What moves and guards the weights of a rule.
+    pub(super) rollouts: Option<At<Vec<At<Rollout>>>>,
+    /// What one client may ask of the proxy.
+    pub(super) limits: Option<At<Limits>>,
+    /// How long the proxy waits, and for what.
+    pub(super) timeouts: Option<At<Timeouts>>,
+    /// Which header fields the proxy adds to what it forwards.
+    pub(super) headers: Option<At<Headers>>,
+    /// How the process leaves.
+    pub(super) drain: Option<At<Drain>>,
+    /// Where the rollouts' state lives. Default: beside this file if that is writable, otherwise in memory.
+    pub(super) store: Option<At<Store>>,
+    /// How names are resolved.
+    pub(super) dns: Option<At<Dns>>,
+}
+
+/// One address that accepts clients.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Listener {
+    /// Unique among the listeners.
+    pub(super) name: At<String>,
+    /// Address and port, as in `0.0.0.0:8080` or `[::]:8080` (which takes IPv4 too). Port 0 takes any free one.
+    pub(super) address: At<AddressText>,
+}
+
+/// The operators' listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Admin {
+    /// Address and port. Default `127.0.0.1:9900`.
+    pub(super) address: Option<At<AddressText>>,
+    /// The file that holds the bearer token for calls that change something; relative to this file. Without one, such
+    /// calls must come over loopback.
+    pub(super) token_file: Option<At<String>>,
+}
+
+/// One version of a service.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Backend {
+    /// Unique among the backends.
+    pub(super) name: At<String>,
+    /// What is deployed there, as you call it; a label of the metrics.
+    pub(super) version: Option<At<VersionText>>,
+    /// Where its endpoints come from.
+    pub(super) endpoints: At<Endpoints>,
+}
+
+/// Where a backend's endpoints come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Endpoints {
+    /// A name and a port, as in `my-service:8080`: every address that the name has, looked up again as its TTL runs out.
+    Dns(At<String>),
+    /// Addresses and ports, as in `10.0.0.1:8080`.
+    Static(At<Vec<At<AddressText>>>),
+}
+
+/// Keys that the design has and this version has not: named, so that nobody takes them for typos.
+pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
+    matches!(
+        (owner, key),
+        ("Rollout", "steps" | "promotion")
+            | ("Rule", "filters" | "retry" | "timeouts")
+            | ("BackendRef", "filters")
+            | ("Config" | "Listener" | "Admin" | "Backend", "tls")
+    )
+}

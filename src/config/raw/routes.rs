@@ -1,0 +1,100 @@
+//! Routes, in `HTTPRoute`'s words.
+
+use crate::config::at::At;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A named group of rules for some hostnames.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Route {
+    /// Unique among the routes.
+    pub(in crate::config) name: At<String>,
+    /// The hosts that the route is for, as in `shop.example.com` or `*.example.com`. Default: every host.
+    pub(in crate::config) hostnames: Option<At<Vec<At<String>>>>,
+    /// At least one. The most specific match wins, whatever the order.
+    pub(in crate::config) rules: At<Vec<At<Rule>>>,
+}
+
+/// What carries weights: which requests, and who gets what share of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Rule {
+    /// Unique in its route. Default `rule-N`, from 0.
+    pub(in crate::config) name: Option<At<String>>,
+    /// Any one of them is enough. Default: every request.
+    pub(in crate::config) matches: Option<At<Vec<At<RequestMatch>>>>,
+    /// Who gets the requests; at least one.
+    pub(in crate::config) backend_refs: At<Vec<At<BackendRef>>>,
+}
+
+/// Conditions that must all hold.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RequestMatch {
+    /// The path. Default: the prefix `/`, which is every path.
+    pub(in crate::config) path: Option<At<PathMatch>>,
+    /// Header fields that must be there.
+    pub(in crate::config) headers: Option<At<Vec<At<NameMatch>>>>,
+    /// Query parameters that must be there.
+    pub(in crate::config) query_params: Option<At<Vec<At<NameMatch>>>>,
+    /// The method, in capitals, as in `GET`.
+    pub(in crate::config) method: Option<At<String>>,
+    /// Cookies that must be there. An addition of Serin's to `HTTPRoute`.
+    pub(in crate::config) cookies: Option<At<Vec<At<NameMatch>>>>,
+}
+
+/// How a path must look.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct PathMatch {
+    /// Default `PathPrefix`.
+    #[serde(rename = "type")]
+    pub(in crate::config) kind: Option<At<PathType>>,
+    /// The path, from its `/` on. Default `/`.
+    pub(in crate::config) value: Option<At<String>>,
+}
+
+/// How a path is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum PathType {
+    /// Equal to the value.
+    Exact,
+    /// Equal to the value or below it, by whole segments.
+    PathPrefix,
+    /// Matched in full by the value.
+    RegularExpression,
+}
+
+/// A named text that must be there.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct NameMatch {
+    /// Default `Exact`.
+    #[serde(rename = "type")]
+    pub(in crate::config) kind: Option<At<TextType>>,
+    /// Its name. Of a header, in any case.
+    pub(in crate::config) name: At<String>,
+    /// How its value must look.
+    pub(in crate::config) value: At<String>,
+}
+
+/// How a text is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum TextType {
+    /// Equal to the value.
+    Exact,
+    /// Matched in full by the value.
+    RegularExpression,
+}
+
+/// A backend's part in a rule.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct BackendRef {
+    /// One of `backends`.
+    pub(in crate::config) name: At<String>,
+    /// Relative to the other weights of the rule. Default 1.
+    #[schemars(range(max = 1_000_000))]
+    pub(in crate::config) weight: Option<At<u64>>,
+}

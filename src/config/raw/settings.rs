@@ -1,0 +1,74 @@
+//! What can be set once for the whole process.
+
+use super::{DurationText, SizeText, TimeoutText};
+use crate::config::at::At;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What one client may ask of the proxy.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Limits {
+    /// Bytes of a request or response head, or of a trailer section. Default `64KiB`.
+    pub(in crate::config) header_bytes: Option<At<SizeText>>,
+    /// Header fields of a message. Default and maximum 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub(in crate::config) header_count: Option<At<u64>>,
+    /// Client connections that one worker holds; above it new ones are closed at once. Default 16384.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) connections_per_worker: Option<At<u64>>,
+}
+
+/// How long the proxy waits, and for what; `off` is for ever.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Timeouts {
+    /// From the first byte of a request's head to its last. Default `10s`.
+    pub(in crate::config) header_read: Option<At<TimeoutText>>,
+    /// A client connection without a request. Default `75s`.
+    pub(in crate::config) idle: Option<At<TimeoutText>>,
+    /// To open a connection to an endpoint. Default `1s`.
+    pub(in crate::config) connect: Option<At<TimeoutText>>,
+    /// From the request sent to the head of the backend's response. Default `60s`.
+    pub(in crate::config) response_head: Option<At<TimeoutText>>,
+    /// From the request's head to the response's last byte. Default `off`.
+    pub(in crate::config) request: Option<At<TimeoutText>>,
+}
+
+/// Which header fields the proxy adds to what it forwards.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Headers {
+    /// A `Via` field, both ways. Default false.
+    pub(in crate::config) via: Option<At<bool>>,
+    /// An `x-request-id` where the client sent none. Default true.
+    pub(in crate::config) request_id: Option<At<bool>>,
+    /// `X-Forwarded-For`, `-Proto` and `-Host`. Default true.
+    pub(in crate::config) forwarded: Option<At<bool>>,
+}
+
+/// How the process leaves.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Drain {
+    /// How long the listeners go on accepting after readiness has failed. Default `5s`.
+    pub(in crate::config) grace: Option<At<DurationText>>,
+    /// How long requests in flight may take after that. Default `30s`.
+    pub(in crate::config) timeout: Option<At<DurationText>>,
+}
+
+/// Where the rollouts' state lives.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::config) enum Store {
+    /// A directory, which must be writable; relative to this file.
+    File(At<String>),
+}
+
+/// How names are resolved.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Dns {
+    /// Asked instead of the system's resolvers: addresses, with a port unless it is 53.
+    pub(in crate::config) nameservers: Option<At<Vec<At<String>>>>,
+}
