@@ -1,6 +1,6 @@
 //! The plain window: what the last five minutes looked like, the way people think about a limit.
 //!
-//! A window is a ring of [`SLOTS`] slots. What a tick brings goes into the newest slot and into a running total; a slot
+//! A window is a ring of 60 slots. What a tick brings goes into the newest slot and into a running total; a slot
 //! that has grown too old is subtracted again. All of it is whole numbers, so the total never drifts, and reading a
 //! value costs the same however long the window is. A slot keeps its durations as a sparse list: real traffic fills a
 //! few dozen of the histogram's buckets, and the worst case is bounded by them (some 700 KiB a window).
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Slots a window: it looks back on its length to within a sixtieth, never on more.
-pub const SLOTS: u64 = 60;
+const SLOTS: u64 = 60;
 
 /// What was counted over the last `length`.
 #[derive(Debug, Clone)]
