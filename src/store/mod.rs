@@ -8,9 +8,11 @@
 
 mod file;
 mod memory;
+mod writer;
 
 pub use file::FileStore;
 pub use memory::MemoryStore;
+pub use writer::{Saved, Writer};
 
 use crate::plan;
 use std::collections::BTreeMap;
