@@ -86,6 +86,11 @@ impl Quantile {
         (value > 0 && value < Self::ONE).then_some(Self(value))
     }
 
+    /// The quantile in thousandths of a percent: p99 is 99,000.
+    pub fn milli_percent(self) -> u32 {
+        self.0
+    }
+
     /// The quantile as a share, above 0 and below 1.
     pub fn share(self) -> f64 {
         f64::from(self.0) / f64::from(Self::ONE)

@@ -1,1 +1,34 @@
-//! To be built.
+//! The judge: takes the canary out when a limit is breached, by the counters that the requests themselves went through.
+//!
+//! Read it in the order of a verdict's walk. [`counters`](Reader) turns growing totals into deltas; a [`Window`] and a
+//! [`Detector`] take them in; a [`Guard`] makes one limit's [`Finding`] of both; [`step`] makes of the findings what to
+//! do. All of that is pure: no clock, no file, no socket, so a day of it runs in a second. [`Controller`] is where it
+//! meets the world, and the one thing that the rooms above need.
+//!
+//! Deliberately absent: a metrics server in the loop, any waiting inside a tick, and any decision from the wall clock.
+
+mod alert;
+mod control;
+mod counters;
+mod detector;
+mod https;
+mod judge;
+mod limits;
+mod machine;
+mod record;
+mod state;
+mod status;
+mod time;
+mod window;
+
+pub use alert::Patience;
+pub use control::{Controller, Effects, Published, RetryError, Rollbacks};
+pub use counters::{Delta, Reader};
+pub use detector::Detector;
+pub use limits::{Finding, Guard, Reason, Verdict};
+pub use machine::{Action, Event, Notice, Observation, step};
+pub use record::{Breach, Cause, Decision, Unit};
+pub use state::{Phase, State};
+pub use status::{LatencyStatus, LimitStatus, RolloutStatus, SideStatus};
+pub use time::{Clock, Now, Timestamp, duration_text};
+pub use window::Window;

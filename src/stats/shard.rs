@@ -101,17 +101,19 @@ impl Default for Shard {
 }
 
 impl Shard {
-    /// Counts one request. For the one writer.
+    /// Counts one request. For the one writer. One whose client hung up is nobody's failure, whatever it says, so that
+    /// there are never more failures than requests to judge.
     pub fn record(&self, exchange: &Exchange) {
         let code = usize::from(exchange.code.saturating_sub(FIRST_CODE)).min(CODES - 1);
         increase(&self.codes[code], 1);
-        if exchange.code != Exchange::CLIENT_CLOSED {
+        let aborted = exchange.code == Exchange::CLIENT_CLOSED;
+        if !aborted {
             self.duration.record(exchange.duration);
         }
         if let Some(head) = exchange.head {
             self.head.record(head);
         }
-        if let Some(cause) = exchange.failure {
+        if let Some(cause) = exchange.failure.filter(|_| !aborted) {
             increase(&self.failures[cause as usize], 1);
         }
     }

@@ -1,0 +1,332 @@
+//! The control loop's only impure room: observe -> step -> act.
+//!
+//! One value owns every judge. Its calls are made by one thread, the control thread, and none of them waits: saving and
+//! alerting have threads of their own. What a call decided comes back as [`Effects`], and the types say in which order
+//! it happens: effects can only be [published](Effects::publish) to the workers, and only what has been published can
+//! be [finished](Controller::finish). The traffic first, then the state, then everyone who is told.
+//!
+//! ```text
+//! let effects = controller.tick(&registry, ready, clock.now());
+//! let published = effects.publish(|shares| publish a snapshot with these shares);
+//! controller.finish(published);
+//! ```
+
+use super::alert::{Alerter, Patience};
+use super::judge::Judge;
+use super::machine::{Action, Notice};
+use super::record::Decision;
+use super::state::{Phase, State};
+use super::status::RolloutStatus;
+use super::time::Now;
+use crate::plan::{Alert, BackendId, Plan, Rollout};
+use crate::stats::{Registry, SeriesKey};
+use crate::store::{Documents, Saved, Store, Writer};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// All rollouts at work.
+#[derive(Debug)]
+pub struct Controller {
+    plan: Arc<Plan>,
+    /// Indexed by [`RolloutId`](crate::plan::RolloutId).
+    judges: Vec<Judge>,
+    /// States of rollouts that the plan does not have now: taken out of the file and put in again, a failed revision
+    /// is still one that failed.
+    parked: Documents,
+    /// The past cannot be read: rollouts that have no state are not new, but unknown.
+    past_unreadable: bool,
+    writer: Writer,
+    /// What the writer was given last: a reload that changes nothing here writes nothing.
+    handed_over: Option<Documents>,
+    alerter: Alerter,
+    rollbacks: BTreeMap<(Arc<str>, String), u64>,
+}
+
+/// What a call to the [`Controller`] decided; nothing of it has happened yet.
+#[derive(Debug)]
+#[must_use = "the traffic stays as it is until effects are published"]
+pub struct Effects {
+    shares: Vec<Option<f64>>,
+    publish: bool,
+    after: After,
+}
+
+/// Effects whose traffic part has happened.
+#[derive(Debug)]
+#[must_use = "a decision is neither saved nor told until it is finished"]
+pub struct Published(After);
+
+/// What comes after the traffic.
+#[derive(Debug, Default)]
+struct After {
+    save: bool,
+    alerts: Vec<(Vec<Alert>, Box<Decision>)>,
+    counts: Vec<(Arc<str>, String)>,
+    notices: Vec<(Arc<str>, Arc<str>, Notice)>,
+}
+
+/// How many canaries of a rollout were taken out since the process started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollbacks {
+    /// The rollout's name.
+    pub rollout: Arc<str>,
+    /// The metric of the limit: `error-rate`, `latency-p99`, `latency-mean`.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Why a retry was refused.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum RetryError {
+    /// There is no such rollout.
+    #[error("there is no rollout `{name}`; there are: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Only what was rolled back can be retried.
+    #[error("rollout `{name}` is {phase}, not RolledBack: there is nothing to retry")]
+    NotRolledBack {
+        /// The rollout.
+        name: String,
+        /// Where it stands.
+        phase: Phase,
+    },
+}
+
+impl Effects {
+    /// Calls `publish` with the canaries' shares, in the order of [`RolloutId`](crate::plan::RolloutId)s, if workers have to see another
+    /// snapshot: always when a plan was taken up, otherwise when a share changed.
+    pub fn publish(self, publish: impl FnOnce(&[Option<f64>])) -> Published {
+        if self.publish {
+            publish(&self.shares);
+        }
+        Published(self.after)
+    }
+}
+
+impl Controller {
+    /// Takes up every rollout of `plan` where `store` says it was left. Blocks for the store's first reading.
+    ///
+    /// A past that cannot be read is no reason to serve nobody, and none to trust a canary that may have failed: all
+    /// of them are kept out, with an error in the log, until their revision changes or an operator says retry.
+    ///
+    /// # Errors
+    /// When the thread that saves cannot be started.
+    pub fn new(
+        plan: Arc<Plan>,
+        mut store: Box<dyn Store>,
+        registry: &Registry,
+        now: Now,
+    ) -> io::Result<(Self, Effects)> {
+        let loaded = store.load();
+        if let Err(error) = &loaded {
+            tracing::error!(%error, "every canary is kept out until its revision changes or you say `serin retry`");
+        }
+        let mut controller = Self {
+            plan: Arc::clone(&plan),
+            judges: Vec::new(),
+            past_unreadable: loaded.is_err(),
+            handed_over: loaded.as_ref().ok().cloned(),
+            parked: loaded.unwrap_or_default(),
+            writer: Writer::start(store)?,
+            alerter: Alerter::new(Patience::default()),
+            rollbacks: BTreeMap::new(),
+        };
+        let effects = controller.apply_plan(plan, registry, now);
+        Ok((controller, effects))
+    }
+
+    /// Another plan is in force: rollouts that stay keep what is known, new ones begin, others are parked.
+    pub fn apply_plan(&mut self, plan: Arc<Plan>, registry: &Registry, now: Now) -> Effects {
+        let read = |key: &SeriesKey| registry.totals(key);
+        let old_plan = std::mem::replace(&mut self.plan, Arc::clone(&plan));
+        let old_judges = std::mem::take(&mut self.judges);
+        let names = old_plan.rollouts.iter().map(|spec| Arc::clone(&spec.name));
+        let mut old: BTreeMap<_, _> = names.zip(old_judges).collect();
+        let mut after = After { save: true, ..After::default() };
+        for spec in &plan.rollouts {
+            let mut judge = old.remove(&spec.name).unwrap_or_else(|| {
+                let state = self.unpark(spec, now);
+                if state.phase == Phase::RolledBack && state.revision == spec.revision {
+                    after.add(spec, Action::Log(Notice::KeptOut));
+                }
+                Judge::new(&plan, spec, state, read)
+            });
+            let actions = judge.planned(&plan, spec, read, now);
+            self.judges.push(judge);
+            actions.into_iter().for_each(|action| after.add(spec, action));
+        }
+        for (name, judge) in old {
+            self.parked.insert(name.to_string(), document(&judge.state));
+        }
+        Effects { shares: self.canary_shares(), publish: true, after }
+    }
+
+    /// Reads the counters, judges every rollout, and says what to do. `ready` says whether a backend has an endpoint
+    /// that takes connections.
+    pub fn tick(&mut self, registry: &Registry, ready: impl Fn(BackendId) -> bool, now: Now) -> Effects {
+        let plan = Arc::clone(&self.plan);
+        self.each(|judge, spec| judge.tick(&plan, spec, |key| registry.totals(key), &ready, now))
+    }
+
+    /// Gives the failed revision of rollout `name` another trial.
+    ///
+    /// # Errors
+    /// When there is no such rollout, or its canary is not out.
+    pub fn retry(&mut self, name: &str, registry: &Registry, now: Now) -> Result<Effects, RetryError> {
+        let names = self.plan.rollouts.iter().map(|spec| &*spec.name);
+        let index = names.clone().position(|known| known == name).ok_or_else(|| RetryError::Unknown {
+            name: name.to_owned(),
+            known: names.clone().map(str::to_owned).collect(),
+        })?;
+        let phase = self.judges[index].state.phase;
+        if phase != Phase::RolledBack {
+            return Err(RetryError::NotRolledBack { name: name.to_owned(), phase });
+        }
+        Ok(self.each(|judge, spec| {
+            if &*spec.name == name { judge.retried(spec, |key| registry.totals(key), now) } else { Vec::new() }
+        }))
+    }
+
+    /// Does what comes after the traffic: saves, then alerts, counts and logs. Waits for none of it.
+    pub fn finish(&mut self, Published(after): Published) {
+        let saved = if after.save { self.save() } else { None };
+        for (alerts, decision) in after.alerts {
+            for Alert::Webhook { url } in &alerts {
+                self.alerter.send(url, &decision, saved.clone());
+            }
+        }
+        for count in after.counts {
+            *self.rollbacks.entry(count).or_default() += 1;
+        }
+        after.notices.iter().for_each(|(rollout, revision, notice)| log(rollout, revision, notice));
+    }
+
+    /// The canaries' shares, in the order of [`RolloutId`](crate::plan::RolloutId)s, as [`Snapshot::new`](crate::plan::Snapshot::new) takes
+    /// them: for snapshots that are published for another reason, such as new endpoints.
+    pub fn canary_shares(&self) -> Vec<Option<f64>> {
+        self.judges.iter().map(|judge| judge.state.canary_share()).collect()
+    }
+
+    /// Every rollout as of the last tick, in the file's order.
+    pub fn status(&self) -> Vec<RolloutStatus> {
+        let both = self.judges.iter().zip(&self.plan.rollouts);
+        both.map(|(judge, spec)| judge.status(&self.plan, spec)).collect()
+    }
+
+    /// The rollbacks since the process started, in the order of their labels.
+    pub fn rollbacks(&self) -> Vec<Rollbacks> {
+        let all = self.rollbacks.iter();
+        all.map(|((rollout, reason), count)| Rollbacks {
+            rollout: rollout.clone(),
+            reason: reason.clone(),
+            count: *count,
+        })
+        .collect()
+    }
+
+    /// Whether the last try to save failed: a restart now would forget what was decided.
+    pub fn store_failing(&self) -> bool {
+        self.writer.failing()
+    }
+
+    /// Before the process leaves: waits, for `timeout` at most, until the state is saved and the alerts under way are
+    /// delivered, and says in the log what is not. Blocks.
+    pub fn flush(&self, timeout: Duration) {
+        let until = Instant::now() + timeout;
+        if !self.writer.flush(timeout) {
+            tracing::error!("leaving with a state that is not saved: failed revisions may be forgotten");
+        }
+        let alerts = self.alerter.flush(until.saturating_duration_since(Instant::now()));
+        if alerts > 0 {
+            tracing::error!(alerts, "leaving with alerts that nobody has received");
+        }
+    }
+
+    /// Lets `act` have every judge with its spec and collects what is to be done.
+    fn each(&mut self, mut act: impl FnMut(&mut Judge, &Rollout) -> Vec<Action>) -> Effects {
+        let (mut publish, mut after) = (false, After::default());
+        for (judge, spec) in self.judges.iter_mut().zip(&self.plan.rollouts) {
+            for action in act(judge, spec) {
+                publish |= matches!(action, Action::SetCanaryShare(_));
+                after.add(spec, action);
+            }
+        }
+        Effects { shares: self.canary_shares(), publish, after }
+    }
+
+    /// The state in which the rollout was left; a new one if there is none.
+    fn unpark(&mut self, spec: &Rollout, now: Now) -> State {
+        match self.parked.remove(&*spec.name).map(serde_json::from_value) {
+            Some(Ok(state)) => state,
+            None if !self.past_unreadable => State::new(spec, now),
+            None => State::unreadable(spec, now),
+            Some(Err(error)) => {
+                tracing::error!(
+                    rollout = %spec.name, %error,
+                    "the saved state cannot be understood: the canary is kept out until its revision changes or you \
+                     say `serin retry {}`", spec.name
+                );
+                State::unreadable(spec, now)
+            }
+        }
+    }
+
+    /// Hands the states over to be saved, if they are not what was handed over last.
+    fn save(&mut self) -> Option<Saved> {
+        let present = self.plan.rollouts.iter().zip(&self.judges);
+        let present = present.map(|(spec, judge)| (spec.name.to_string(), document(&judge.state)));
+        let documents: Documents = self.parked.clone().into_iter().chain(present).collect();
+        if self.handed_over.as_ref() == Some(&documents) {
+            return None;
+        }
+        self.handed_over = Some(documents.clone());
+        Some(self.writer.save(documents))
+    }
+}
+
+impl After {
+    /// Sorts `action` in: whichever rollout it is from, saving comes before telling.
+    fn add(&mut self, spec: &Rollout, action: Action) {
+        match action {
+            // The judge's state already says so; whoever publishes asks for the shares of all rollouts.
+            Action::SetCanaryShare(_) | Action::ForgetEvidence => {}
+            Action::Save => self.save = true,
+            Action::Alert(decision) => self.alerts.push((spec.alerts.clone(), decision)),
+            Action::Count(reason) => self.counts.push((Arc::clone(&spec.name), reason)),
+            Action::Log(notice) => self.notices.push((Arc::clone(&spec.name), Arc::clone(&spec.revision), notice)),
+        }
+    }
+}
+
+fn document(state: &State) -> serde_json::Value {
+    serde_json::to_value(state).expect("a state is strings and numbers")
+}
+
+fn log(rollout: &str, revision: &str, notice: &Notice) {
+    match notice {
+        Notice::TrialBegan => tracing::info!(rollout, revision, "a new revision is on trial"),
+        Notice::KeptOut => tracing::warn!(
+            rollout,
+            revision,
+            "this revision failed before and gets no traffic; `serin retry {rollout}` tries it again"
+        ),
+        Notice::CanaryReady => tracing::info!(rollout, revision, "the canary is ready"),
+        Notice::CanaryNotReady => {
+            tracing::warn!(rollout, revision, "the canary has no ready endpoint; its share goes to stable");
+        }
+        Notice::RolledBack(decision) => tracing::error!(
+            rollout, revision,
+            decision = %serde_json::to_string(decision).expect("a decision is strings and numbers"),
+            "{decision}"
+        ),
+        Notice::Retried => tracing::info!(rollout, revision, "an operator gave the revision another trial"),
+    }
+}
