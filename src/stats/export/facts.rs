@@ -2,6 +2,7 @@
 
 use super::families::{Family, number};
 use prometheus::proto::MetricFamily;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Published by the control thread, read at each scrape.
@@ -56,7 +57,8 @@ pub struct RolloutFacts {
     pub phases: &'static [&'static str],
     /// Each backend of the guarded rule with its share in percent.
     pub weights: Vec<(Arc<str>, f64)>,
-    /// Each limit, by its metric's name, with its log evidence over the alarm level.
+    /// Each limit, by its metric's name, with its log evidence over the alarm level. Of several limits on one metric
+    /// the strongest evidence is exported.
     pub evidence: Vec<(Arc<str>, f64)>,
     /// How often the canary was taken out since the process began, by reason: a limit's metric, or a word of the
     /// judge's.
@@ -78,10 +80,12 @@ pub(super) fn families(facts: &Facts) -> Vec<MetricFamily> {
         r.weights.iter().map(|(backend, share)| Family::RolloutWeight.sample(&[&r.name, backend], *share))
     });
     let evidence = rollouts.iter().flat_map(|r| {
-        r.evidence.iter().map(|(limit, level)| Family::RolloutEvidence.sample(&[&r.name, limit], *level))
+        let by_limit = merged(&r.evidence, f64::max);
+        by_limit.into_iter().map(|(limit, level)| Family::RolloutEvidence.sample(&[&r.name, limit], level))
     });
     let rollbacks = rollouts.iter().flat_map(|r| {
-        r.rollbacks.iter().map(|(reason, count)| Family::Rollbacks.sample(&[&r.name, reason], number(*count)))
+        let by_reason = merged(&r.rollbacks, |a, b| a + b);
+        by_reason.into_iter().map(|(reason, count)| Family::Rollbacks.sample(&[&r.name, reason], number(count)))
     });
     let reloads = [("success", config.reloads), ("failure", config.reloads_refused)];
     let successful = f64::from(u8::from(config.last_reload_successful));
@@ -97,4 +101,27 @@ pub(super) fn families(facts: &Facts) -> Vec<MetricFamily> {
         Family::ConfigInfo.of([Family::ConfigInfo.sample(&[&config.hash], 1.0)]),
         Family::BuildInfo.of([Family::BuildInfo.sample(&build, 1.0)]),
     ]
+}
+
+/// One value a name: two limits on one metric are one sample, since a scrape with a sample twice is refused whole.
+fn merged<T: Copy>(values: &[(Arc<str>, T)], merge: impl Fn(T, T) -> T) -> BTreeMap<&str, T> {
+    let mut by_name = BTreeMap::new();
+    for (name, value) in values {
+        by_name.entry(&**name).and_modify(|known| *known = merge(*known, *value)).or_insert(*value);
+    }
+    by_name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_limits_on_one_metric_are_one_sample_with_the_stronger_evidence() {
+        let values = [("error-rate".into(), 0.5), ("error-rate".into(), 0.75), ("latency-p99".into(), 0.25)];
+        assert_eq!(
+            merged(&values, f64::max).into_iter().collect::<Vec<_>>(),
+            [("error-rate", 0.75), ("latency-p99", 0.25)]
+        );
+    }
 }
