@@ -3,8 +3,10 @@
 //! Nothing here is shared: each worker has its own idle connections and its own count of pending requests. What the
 //! workers know in common about an endpoint is its [`crate::plan::Health`].
 
+mod discovery;
 mod pick;
 mod pool;
 
+pub use discovery::{Discovered, Discovery};
 pub use pick::pick;
 pub use pool::{Lease, Pool, Pools};
