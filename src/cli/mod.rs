@@ -1,1 +1,4 @@
-//! To be built.
+//! One file a verb.
+
+pub mod client;
+pub mod retry;
