@@ -22,3 +22,7 @@ pub mod http;
 pub mod plan;
 
 pub mod stats;
+
+// Beside the rooms, at the bottom: they import nothing of ours.
+pub mod logs;
+pub mod machine;

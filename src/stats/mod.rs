@@ -4,6 +4,7 @@
 //! another's cache line. Readers (the judge, the scraper) sum the shards; they may see a request's count a moment
 //! before its duration, never a torn number.
 
+pub mod export;
 mod histogram;
 mod registry;
 mod shard;

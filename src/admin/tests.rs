@@ -1,0 +1,266 @@
+//! The server as its clients see it, over real sockets.
+
+use super::{Command, ConfigView, Refusal, RolloutView, Server, Sources, View};
+use crate::plan::{
+    Admin, Alert, Backend, BackendId, BackendRef, Dns, Drain, Endpoints, Headers, Hostname, Limit, Limits, Listener,
+    Matcher, Metric, Plan, RequestMatch, Rollout, RolloutId, Route, RouteId, Rule, RuleId, Store, Timeouts,
+};
+use crate::stats::Registry;
+use crate::stats::export::{ConfigFacts, Facts};
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+fn plan(token_file: Option<PathBuf>) -> Plan {
+    let backend = |name: &str, endpoints| Backend { name: name.into(), version: "1".into(), endpoints };
+    let (stable, canary, rule) = (BackendId::new(0), BackendId::new(1), RuleId::new(0));
+    Plan {
+        hash: "abc".into(),
+        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into() }],
+        admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file },
+        backends: vec![
+            backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()])),
+            backend("canary", Endpoints::Dns { host: "canary".into(), port: 80 }),
+        ],
+        routes: vec![Route { name: "data-tier".into() }],
+        rules: vec![Rule {
+            route: RouteId::new(0),
+            name: "everyone".into(),
+            backend_refs: vec![BackendRef { backend: stable, weight: 90 }, BackendRef { backend: canary, weight: 10 }],
+            rollout: Some(RolloutId::new(0)),
+        }],
+        matcher: Matcher::new([(Hostname::Any, RequestMatch::everything(), rule)]),
+        rollouts: vec![Rollout {
+            name: "data-tier".into(),
+            rule,
+            stable,
+            canary,
+            revision: "1".into(),
+            stickiness: None,
+            rollback: vec![Limit {
+                metric: Metric::LatencyMean { max: Duration::from_millis(500) },
+                window: Duration::from_secs(300),
+                min_requests: 50,
+                alpha: 1e-5,
+            }],
+            alerts: vec![Alert::Webhook { url: "https://hooks.example/secret".into() }],
+        }],
+        limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
+        timeouts: Timeouts { header_read: None, idle: None, connect: None, response_head: None, request: None },
+        headers: Headers { via: false, request_id: true, forwarded: true },
+        drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
+        store: Store::BesideConfig,
+        dns: Dns::default(),
+    }
+}
+
+fn view(token_file: Option<PathBuf>) -> View {
+    let config = ConfigView {
+        plan: Arc::new(plan(token_file)),
+        file: "serin.yaml".into(),
+        loaded_at: "2026-03-01T12:34:56.789Z".into(),
+        listeners: vec![("web".into(), ([0, 0, 0, 0], 8080).into())],
+        last_reload_error: Some("line 3: no such key".into()),
+    };
+    let status = json!({ "name": "data-tier", "phase": "RolledBack" });
+    View {
+        not_ready: Vec::new(),
+        config: Some(Arc::new(config)),
+        rollouts: vec![RolloutView { name: "data-tier".into(), status }],
+        facts: Arc::default(),
+    }
+}
+
+/// A server, what it shows, and the control thread's end of its commands.
+struct Rig {
+    server: Server,
+    view: Arc<ArcSwap<View>>,
+    commands: mpsc::Receiver<Command>,
+}
+
+fn start(view: View) -> Rig {
+    let (send, commands) = mpsc::channel(4);
+    let view = Arc::new(ArcSwap::from_pointee(view));
+    let sources = Sources { counters: Arc::new(Registry::new(1)), view: Arc::clone(&view), commands: send };
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), sources).unwrap();
+    Rig { server, view, commands }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Sends one request and reads to the end: the status, the head, the body.
+fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -> (u16, String, String) {
+    let mut stream = connect(address);
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
+    (head[9..12].parse().unwrap(), head.to_lowercase(), body.to_owned())
+}
+
+fn json_of(body: &str) -> Value {
+    serde_json::from_str(body).unwrap()
+}
+
+impl Rig {
+    fn ask(&self, method: &str, path: &str, fields: &str) -> (u16, String, String) {
+        ask(self.server.local_addr(), method, path, fields)
+    }
+
+    /// Asks for a retry while the control thread answers the one command that may come with `answer`.
+    fn retry(&mut self, name: &str, fields: &str, answer: Result<Value, Refusal>) -> (u16, String, String) {
+        let address = self.server.local_addr();
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(move || ask(address, "POST", &format!("/api/v1/rollouts/{name}/retry"), fields));
+            let Some(Command::Retry { rollout, reply }) = self.commands.blocking_recv() else { panic!("no command") };
+            assert_eq!(rollout, name);
+            reply.send(answer).unwrap();
+            asked.join().unwrap()
+        })
+    }
+}
+
+#[test]
+fn ready_only_when_nothing_speaks_against_it_but_always_alive() {
+    let rig = start(View::default());
+    assert_eq!(rig.ask("GET", "/healthz", "").0, 200);
+    let (status, _, body) = rig.ask("GET", "/readyz", "");
+    assert_eq!((status, body.as_str()), (503, "no config is loaded yet\n"));
+    assert_eq!(rig.ask("GET", "/api/v1/config", "").0, 503);
+    assert_eq!(rig.ask("POST", "/api/v1/rollouts/data-tier/retry", "").0, 503);
+    let not_ready = vec!["listener `web` is not bound".into(), "draining".into()];
+    rig.view.store(Arc::new(View { not_ready, ..view(None) }));
+    assert_eq!(rig.ask("GET", "/readyz", "").2, "listener `web` is not bound\ndraining\n");
+    rig.view.store(Arc::new(view(None)));
+    assert_eq!(rig.ask("GET", "/readyz", "").0, 200);
+    assert_eq!(rig.ask("HEAD", "/readyz", "").2, "");
+}
+
+#[test]
+fn the_config_in_force_is_shown_without_its_secrets() {
+    let rig = start(view(Some("/run/secrets/token".into())));
+    let (status, _, body) = rig.ask("GET", "/api/v1/config", "");
+    assert_eq!(status, 200);
+    assert!(!body.contains("secret\""), "{body}");
+    let config = json_of(&body);
+    assert_eq!(config["hash"], "abc");
+    assert_eq!(config["loadedAt"], "2026-03-01T12:34:56.789Z");
+    assert_eq!(config["lastReloadError"], "line 3: no such key");
+    assert_eq!(config["listeners"][0]["bound"], "0.0.0.0:8080");
+    assert_eq!(config["backends"][1]["endpoints"]["dns"], "canary:80");
+    assert_eq!(config["routes"][0]["rules"][0]["backendRefs"][1], json!({ "name": "canary", "weight": 10 }));
+    assert_eq!(config["rollouts"][0]["rule"], "data-tier/everyone");
+    assert_eq!(config["rollouts"][0]["rollback"][0]["max"], 0.5);
+}
+
+#[test]
+fn rollouts_are_listed_and_found_by_name() {
+    let rig = start(view(None));
+    let (_, _, all) = rig.ask("GET", "/api/v1/rollouts", "");
+    assert_eq!(json_of(&all)["rollouts"][0]["phase"], "RolledBack");
+    assert_eq!(json_of(&rig.ask("GET", "/api/v1/rollouts/data%2Dtier", "").2)["phase"], "RolledBack");
+    let (status, _, body) = rig.ask("GET", "/api/v1/rollouts/data-teir", "");
+    assert_eq!(status, 404);
+    assert_eq!(json_of(&body)["error"], "there is no rollout `data-teir`; did you mean `data-tier`?");
+}
+
+#[test]
+fn what_is_not_there_and_what_is_not_taken_is_said_in_json() {
+    let rig = start(view(None));
+    let (status, _, body) = rig.ask("GET", "/nowhere", "");
+    assert_eq!(status, 404);
+    assert!(json_of(&body)["error"].as_str().unwrap().contains("/nowhere"));
+    let (status, head, body) = rig.ask("GET", "/api/v1/rollouts/data-tier/retry", "");
+    assert_eq!(status, 405);
+    assert!(head.contains("allow: post"), "{head}");
+    assert!(json_of(&body)["error"].as_str().unwrap().contains("takes no GET"));
+    assert!(rig.ask("GET", "/", "").2.contains("/metrics"));
+}
+
+#[test]
+fn metrics_show_the_facts_of_the_view_in_force() {
+    let rig = start(view(None));
+    let config = ConfigFacts { hash: "xyz".into(), ..ConfigFacts::default() };
+    let facts = Facts { config, ..Facts::default() };
+    rig.view.store(Arc::new(View { facts: Arc::new(facts), ..view(None) }));
+    let (status, head, body) = rig.ask("GET", "/metrics", "");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(body.contains("serin_config_info{hash=\"xyz\"} 1\n"), "{body}");
+}
+
+#[test]
+fn a_retry_is_the_control_threads_to_answer() {
+    let mut rig = start(view(None));
+    let (status, _, body) = rig.retry("data-tier", "", Ok(json!({ "phase": "Progressing" })));
+    assert_eq!((status, json_of(&body)), (200, json!({ "phase": "Progressing" })));
+    let (status, _, body) = rig.retry("data-tier", "", Err(Refusal::Conflict("it was not taken out".into())));
+    assert_eq!((status, json_of(&body)), (409, json!({ "error": "it was not taken out" })));
+    assert_eq!(rig.retry("data-tier", "", Err(Refusal::Unknown)).0, 404);
+    assert_eq!(rig.retry("data-tier", "", Err(Refusal::Failed("the disk is full".into()))).0, 500);
+    assert_eq!(rig.ask("POST", "/api/v1/rollouts/other/retry", "").0, 404, "no command for a name that nobody has");
+    assert!(rig.commands.try_recv().is_err());
+}
+
+#[test]
+fn without_the_right_to_it_no_command_is_sent() {
+    let mut rig = start(view(None));
+    let path = "/api/v1/rollouts/data-tier/retry";
+    assert_eq!(rig.ask("POST", path, "Origin: http://evil.example\r\n").0, 403);
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "secret\n").unwrap();
+    rig.view.store(Arc::new(view(Some(token.clone()))));
+    let (status, head, _) = rig.ask("POST", path, "");
+    assert_eq!(status, 401);
+    assert!(head.contains("www-authenticate: bearer"), "{head}");
+    assert_eq!(rig.ask("POST", path, "Authorization: Bearer wrong\r\n").0, 401);
+    assert!(rig.commands.try_recv().is_err());
+    assert_eq!(rig.retry("data-tier", "Authorization: Bearer secret\r\n", Ok(json!({}))).0, 200);
+    std::fs::remove_file(&token).unwrap();
+    assert_eq!(rig.ask("POST", path, "Authorization: Bearer secret\r\n").0, 500);
+}
+
+#[test]
+fn connections_that_lie_idle_or_never_read_keep_nobody_out() {
+    let rig = start(view(None));
+    let address = rig.server.local_addr();
+    let stuck: Vec<_> = (0..200)
+        .map(|i| {
+            let mut stream = connect(address);
+            let sent: &[u8] = if i % 2 == 0 { b"GET /metr" } else { b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" };
+            // The server may have closed an early one to make room: that is the point.
+            let _ = stream.write_all(sent);
+            stream
+        })
+        .collect();
+    assert_eq!(rig.ask("GET", "/healthz", "").0, 200);
+    assert_eq!(rig.ask("GET", "/metrics", "").0, 200);
+    drop(stuck);
+}
+
+#[test]
+fn a_taken_address_is_an_error_that_names_it() {
+    let rig = start(view(None));
+    let (commands, _) = mpsc::channel(1);
+    let sources = Sources { counters: Arc::new(Registry::new(1)), view: Arc::clone(&rig.view), commands };
+    let error = Server::bind(rig.server.local_addr(), sources).unwrap_err().to_string();
+    assert!(error.contains(&rig.server.local_addr().to_string()) && error.contains("admin.address"), "{error}");
+}
+
+#[test]
+fn a_dropped_server_frees_its_address() {
+    let rig = start(view(None));
+    let address = rig.server.local_addr();
+    drop(rig.server);
+    assert!(TcpStream::connect(address).is_err());
+}

@@ -1,0 +1,240 @@
+//! Talks to a running Serin, over its admin address.
+
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::header::AUTHORIZATION;
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the running Serin is, and what it knows us by.
+#[derive(Debug, Clone, Args)]
+pub struct AdminArgs {
+    /// The admin address of the running Serin.
+    #[arg(long, value_name = "URL", env = "SERIN_ADMIN", default_value = "http://127.0.0.1:9900")]
+    pub admin: String,
+    /// The file with the bearer token, where the config has an admin.tokenFile.
+    #[arg(long, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// Why a call came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The URL is none, or not one that can be called.
+    #[error("`{url}` is no admin URL: {why}; write one such as http://127.0.0.1:9900")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The token cannot be had.
+    #[error("the token file {} cannot be used: {why}", path.display())]
+    Token {
+        /// What was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody answered.
+    #[error("no answer from {url}: {why}; is `serin run` up, and is this its admin.address? --admin changes it")]
+    Unreachable {
+        /// Who was asked.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+    /// It was answered with a no.
+    #[error("{url} says no ({status}): {message}")]
+    Refused {
+        /// Who was asked.
+        url: String,
+        /// The status of the answer.
+        status: StatusCode,
+        /// The reason in the answer.
+        message: String,
+    },
+}
+
+impl ClientError {
+    /// What the process exits with: 2 when it was called wrongly, 1 when the call did not work.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Url { .. } | Self::Token { .. } => 2,
+            Self::Unreachable { .. } | Self::Refused { .. } => 1,
+        }
+    }
+}
+
+/// Longer than the admin server itself waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// An admin server to call.
+#[derive(Debug)]
+pub struct Client {
+    base: String,
+    authorization: Option<String>,
+}
+
+impl Client {
+    /// Of the server and with the token that `args` name.
+    ///
+    /// # Errors
+    /// When the URL or the token file is of no use.
+    pub fn new(args: &AdminArgs) -> Result<Self, ClientError> {
+        Ok(Self { base: base(&args.admin)?, authorization: args.token_file.as_ref().map(authorization).transpose()? })
+    }
+
+    /// The answer to a `GET` of `path`, which begins with a slash.
+    ///
+    /// # Errors
+    /// When nobody answers, or not with a success.
+    pub fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.call(Method::GET, path)
+    }
+
+    /// The answer to a `POST` to `path`, which begins with a slash.
+    ///
+    /// # Errors
+    /// When nobody answers, or not with a success.
+    pub fn post(&self, path: &str) -> Result<Value, ClientError> {
+        self.call(Method::POST, path)
+    }
+
+    fn call(&self, method: Method, path: &str) -> Result<Value, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| self.unreachable(error.to_string()))?;
+        let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, self.exchange(method, path)).await });
+        let (status, body) = answer.unwrap_or_else(|_| Err(self.unreachable("it took longer than 15 s".into())))?;
+        let value: Option<Value> = serde_json::from_slice(&body).ok();
+        if !status.is_success() {
+            let said = value.as_ref().and_then(|value| value.get("error")?.as_str());
+            let message = said.map_or_else(|| String::from_utf8_lossy(&body).trim().to_owned(), ToOwned::to_owned);
+            return Err(ClientError::Refused { url: self.base.clone(), status, message });
+        }
+        value.ok_or_else(|| self.unreachable("what answers there does not answer in JSON, so it is not Serin".into()))
+    }
+
+    async fn exchange(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), ClientError> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| self.unreachable(error.to_string()))?;
+        let client = HyperClient::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request).await.map_err(|error| self.unreachable(innermost(&error)))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+        Ok((status, body.map_err(|error| self.unreachable(error.to_string()))?.to_bytes()))
+    }
+
+    fn unreachable(&self, why: String) -> ClientError {
+        ClientError::Unreachable { url: self.base.clone(), why }
+    }
+}
+
+/// `name` as one segment of a path (RFC 3986 section 3.3).
+pub fn segment(name: &str) -> String {
+    let encoded = name.bytes().map(|byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    });
+    encoded.collect()
+}
+
+/// The URL without what a path would be added to twice. A bare `host:port` is taken as well.
+fn base(url: &str) -> Result<String, ClientError> {
+    let wrong = |why: &str| ClientError::Url { url: url.to_owned(), why: why.to_owned() };
+    let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let uri: Uri = full.parse().map_err(|error: hyper::http::uri::InvalidUri| wrong(&error.to_string()))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(wrong("the admin address speaks plain http"));
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(wrong("it names no host"));
+    }
+    if uri.query().is_some() || uri.path() != "/" {
+        return Err(wrong("it has a path"));
+    }
+    Ok(full.trim_end_matches('/').to_owned())
+}
+
+fn authorization(path: &PathBuf) -> Result<String, ClientError> {
+    let wrong = |why: String| ClientError::Token { path: path.clone(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong("it must hold one token, of visible ASCII".into()));
+    }
+    Ok(format!("Bearer {token}"))
+}
+
+/// The error at the bottom, which is the system's: `Connection refused` says more than `client error`.
+fn innermost(error: &hyper_util::client::legacy::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    let mut next = error.source();
+    while let Some(source) = next {
+        innermost = source;
+        next = source.source();
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_as_people_write_it() {
+        for (url, expected) in [
+            ("http://127.0.0.1:9900", "http://127.0.0.1:9900"),
+            ("http://serin:9900/", "http://serin:9900"),
+            ("127.0.0.1:9900", "http://127.0.0.1:9900"),
+            ("[::1]:9900", "http://[::1]:9900"),
+        ] {
+            assert_eq!(base(url).unwrap(), expected);
+        }
+        for url in ["https://serin:9900", "http://", "", "http://serin/x", "http://serin?x", "http://a b"] {
+            let error = base(url).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{url}");
+            assert!(error.to_string().contains("http://127.0.0.1:9900"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_slash_stays_one_segment() {
+        assert_eq!(segment("data-tier"), "data-tier");
+        assert_eq!(segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
+    }
+
+    #[test]
+    fn a_token_file_without_a_token_is_refused_before_anybody_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        assert_eq!(authorization(&path).unwrap_err().exit_code(), 2);
+        for bad in ["", "\n", "two tokens"] {
+            std::fs::write(&path, bad).unwrap();
+            assert_eq!(authorization(&path).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+        std::fs::write(&path, "secret\n").unwrap();
+        assert_eq!(authorization(&path).unwrap(), "Bearer secret");
+    }
+
+    #[test]
+    fn nobody_there_says_who_was_asked_and_what_to_do() {
+        // Bound but not listening any more: nothing answers on it.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client { base: format!("http://{address}"), authorization: None };
+        let error = client.get("/api/v1/rollouts").unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let text = error.to_string();
+        assert!(text.contains(&address.to_string()) && text.contains("refused") && text.contains("--admin"), "{text}");
+    }
+}
