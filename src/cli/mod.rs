@@ -1,1 +1,3 @@
-//! To be built.
+//! One file a verb.
+
+pub mod demo;
