@@ -15,6 +15,12 @@ pub(super) struct Operator {
     admin: SocketAddr,
 }
 
+/// The answer's envelope.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    rollouts: Vec<Rollout>,
+}
+
 /// The parts of a rollout's status that the table shows.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,8 +82,8 @@ impl Operator {
     /// The demo's rollout as it stands; `None` when the admin server does not answer in time or in form.
     pub(super) async fn rollout(&self) -> Option<Rollout> {
         let body = tokio::time::timeout(Duration::from_secs(1), self.get("/api/v1/rollouts")).await.ok()??;
-        let rollouts: Vec<Rollout> = serde_json::from_slice(&body).ok()?;
-        rollouts.into_iter().next()
+        let answer: Answer = serde_json::from_slice(&body).ok()?;
+        answer.rollouts.into_iter().next()
     }
 
     async fn get(&self, path: &str) -> Option<Bytes> {

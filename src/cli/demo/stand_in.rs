@@ -67,8 +67,8 @@ impl Shared {
             serde_json::json!({ "backend": "any", "version": version, "weight": weight, "ready": true, "requests": 1,
                 "failed": 0, "aborted": 0, "errorRate": null, "latency": { "meanMs": 1.0, "p50Ms": 1.0, "p99Ms": 2.0 } })
         };
-        serde_json::json!([{ "name": "demo", "phase": phase, "stable": side("1.0.0", 100 - weight),
-            "canary": side("2.0.0", weight), "limits": [], "lastDecision": null }])
+        serde_json::json!({ "rollouts": [{ "name": "demo", "phase": phase, "stable": side("1.0.0", 100 - weight),
+            "canary": side("2.0.0", weight), "limits": [], "lastDecision": null }] })
         .to_string()
     }
 }
