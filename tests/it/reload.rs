@@ -28,6 +28,7 @@ fn two_hundred_reloads(layout: Layout) {
     let mut serin = Serin::start_as(layout, &weighted(&a, &b, (100, 0)));
     let load = Load::start(serin.address(), 4, Duration::from_millis(1));
     let mut client = serin.client();
+    let before = serin.reloads();
     for n in 1..=200 {
         let to_b = n % 2 == 1;
         serin.reload(&weighted(&a, &b, if to_b { (0, n) } else { (n, 0) }));
@@ -36,7 +37,7 @@ fn two_hundred_reloads(layout: Layout) {
     let report = load.stop();
     report.assert_flawless();
     assert!(report.from("a") > 100 && report.from("b") > 100, "{:?}", report.answers);
-    assert_eq!(serin.reloads(), 200, "each edit is one reload: {}", serin.process.log.text());
+    assert_eq!(serin.reloads() - before, 200, "each edit is one reload: {}", serin.process.log.text());
     // Pools are kept: five clients need no more than a handful of connections to each backend over all reloads.
     assert!(a.connections() <= 12 && b.connections() <= 12, "{} {}", a.connections(), b.connections());
 }
@@ -171,11 +172,12 @@ fn an_edit_in_place_is_seen_too() {
 fn writing_the_same_text_again_is_not_a_reload() {
     let (a, b) = (Service::start("a"), Service::start("b"));
     let mut serin = Serin::start(&weighted(&a, &b, (1, 0)));
+    let before = serin.reloads();
     for _ in 0..5 {
         serin.write(&weighted(&a, &b, (1, 0)));
     }
     serin.reload(&weighted(&a, &b, (0, 1)));
-    assert_eq!(serin.reloads(), 1, "only the last one changed anything");
+    assert_eq!(serin.reloads() - before, 1, "only the last one changed anything");
 }
 
 #[test]

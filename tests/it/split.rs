@@ -220,7 +220,7 @@ fn a_request_without_the_key_is_split_at_random() {
 #[test]
 fn clients_are_told_apart_by_their_address() {
     let (stable, canary) = (Service::start("stable"), Service::start("canary"));
-    let mut serin = Serin::start(&two(&stable, &canary, (60, 40), &sticky_by("clientIP")));
+    let mut serin = Serin::start(&two(&stable, &canary, (60, 40), &sticky_by("{ clientIP: true }")));
     let address = serin.address();
     let side = |n: u8| {
         let source = IpAddr::V4(Ipv4Addr::new(127, 0, 1, n));

@@ -141,7 +141,7 @@ impl Conn {
 
     /// The next request's head; `None` when there is none to come.
     pub(crate) fn head(&mut self) -> Option<Head> {
-        self.note(|wire| wire.head()).flatten()
+        self.note(Wire::head).flatten()
     }
 
     /// The next whole request; `None` when there is none to come.

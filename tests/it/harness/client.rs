@@ -98,7 +98,7 @@ impl Client {
                 Framing::Length(n) => body = self.wire.exactly(n)?,
                 Framing::Chunked => Chunked { body, trailers } = self.wire.chunked()?,
                 Framing::None => {
-                    body = self.wire.to_end()?;
+                    body = self.wire.until_end()?;
                     until_close = true;
                 }
             }

@@ -18,7 +18,8 @@ fn value(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
 
 #[test]
 fn a_sum_has_every_series_that_carries_the_labels_and_no_other() {
-    let text = "# TYPE a_total counter\na_total{x=\"1\",y=\"2\"} 3\na_total{x=\"1\",y=\"3\"} 4\na_total{x=\"11\"} 9\na 5\n";
+    let text =
+        "# TYPE a_total counter\na_total{x=\"1\",y=\"2\"} 3\na_total{x=\"1\",y=\"3\"} 4\na_total{x=\"11\"} 9\na 5\n";
     assert!((sum(text, "a_total", &[("x", "1")]) - 7.0).abs() < f64::EPSILON);
     assert!((sum(text, "a_total", &[("x", "1"), ("y", "3")]) - 4.0).abs() < f64::EPSILON);
     assert!((sum(text, "a", &[]) - 5.0).abs() < f64::EPSILON);

@@ -17,10 +17,10 @@ pub(crate) use backend::{Backend, Conn};
 pub(crate) use client::{Client, Response};
 pub(crate) use dns::Dns;
 pub(crate) use load::{Load, Report};
-pub(crate) use process::{Exit, Process, signal};
+pub(crate) use process::Process;
 pub(crate) use serin::{Layout, Serin, complete};
 pub(crate) use service::{Served, Service};
-pub(crate) use wire::{Head, Request, Wire};
+pub(crate) use wire::Request;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -37,7 +37,10 @@ impl Process {
 
     /// Sends a signal by its name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        signal(self.id(), name);
+        // The shell's own `kill`: no package has to be there for it, and no unsafe code.
+        let command = format!("kill -{name} {}", self.id());
+        let status = Command::new("sh").arg("-c").arg(&command).status().expect("there is a shell");
+        assert!(status.success(), "{command}");
     }
 
     /// Whether it is still there.
@@ -77,11 +80,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Sends a signal by its name, such as `TERM`, to the process `id`.
-pub(crate) fn signal(id: u32, name: &str) {
-    // The shell's own `kill`: no package has to be there for it, and no unsafe code.
-    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status().expect("there is a shell");
-    assert!(status.success(), "kill -{name} {id}");
 }

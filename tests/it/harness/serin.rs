@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub(crate) enum Layout {
     /// One file, replaced by a rename.
     File,
-    /// As a Kubernetes ConfigMap volume: a link through `..data` to a directory, which a rename swaps.
+    /// As a Kubernetes `ConfigMap` volume: a link through `..data` to a directory, which a rename swaps.
     ConfigMap,
 }
 
@@ -61,7 +61,7 @@ impl Serin {
         let mut all = vec!["run", "--config", path.to_str().expect("a plain path")];
         all.extend(args);
         let process = Process::start(&all, environment);
-        let admin = address(process.log.event("admin listening", |_| true), &process);
+        let admin = address(process.log.event("admin listening", |_| true).as_ref(), &process);
         let listeners = HashMap::new();
         let serin = Self { process, directory, layout, version, admin, listeners };
         eventually("the proxy is ready", || serin.try_admin("GET", "/readyz").is_some_and(|r| r.status == 200));
@@ -93,7 +93,8 @@ impl Serin {
         if let Some(address) = self.listeners.get(name) {
             return *address;
         }
-        let found = address(self.process.log.event("listening", |fields| fields["listener"] == name), &self.process);
+        let event = self.process.log.event("listening", |fields| fields["listener"] == name);
+        let found = address(event.as_ref(), &self.process);
         self.listeners.insert(name.to_owned(), found);
         found
     }
@@ -112,7 +113,8 @@ impl Serin {
     /// A request to the admin address; `None` when it cannot be reached.
     pub(crate) fn try_admin(&self, method: &str, path: &str) -> Option<Response> {
         let mut client = Client::try_connect(self.admin).ok()?;
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         client.wire.send(request.as_bytes()).ok()?;
         client.try_response(method).ok()
     }
@@ -198,8 +200,8 @@ pub(crate) fn complete(config: &str) -> String {
 }
 
 #[track_caller]
-fn address(event: Option<Value>, process: &Process) -> SocketAddr {
-    let text = event.as_ref().and_then(|fields| fields["address"].as_str());
+fn address(event: Option<&Value>, process: &Process) -> SocketAddr {
+    let text = event.and_then(|fields| fields["address"].as_str());
     let parsed = text.and_then(|t| t.parse().ok());
     parsed.unwrap_or_else(|| panic!("it does not say where it listens; its log:\n{}", process.log.text()))
 }

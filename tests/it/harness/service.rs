@@ -24,8 +24,10 @@ struct Behaviour {
 /// One request, in the order in which the responses were begun.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
-    /// When the response was sent, as the service saw it.
-    pub(crate) at: Instant,
+    /// When the request was there.
+    pub(crate) came: Instant,
+    /// When the response was sent.
+    pub(crate) answered: Instant,
     pub(crate) failed: bool,
 }
 
@@ -77,6 +79,7 @@ impl Behaviour {
             if conn.rest_of(head).is_none() {
                 break;
             }
+            let came = Instant::now();
             let before = self.requests.fetch_add(1, SeqCst);
             let percent = self.failing_percent.load(SeqCst);
             let failed = (before + 1) * percent / 100 > before * percent / 100;
@@ -85,7 +88,7 @@ impl Behaviour {
                 std::thread::sleep(Duration::from_millis(delay));
             }
             let (code, name) = (if failed { "500 Internal Server Error" } else { "200 OK" }, &self.name);
-            self.served.lock().unwrap().push(Served { at: Instant::now(), failed });
+            self.served.lock().unwrap().push(Served { came, answered: Instant::now(), failed });
             if !conn.send(format!("HTTP/1.1 {code}\r\nx-backend: {name}\r\nContent-Length: 2\r\n\r\nok")) {
                 break;
             }

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
+    piece: Box<[u8]>,
     copy: Option<Arc<Mutex<Vec<u8>>>>,
 }
 
@@ -48,7 +49,7 @@ impl Wire {
         stream.set_nodelay(true).expect("a fresh socket takes options");
         stream.set_read_timeout(Some(PATIENCE)).expect("a fresh socket takes options");
         stream.set_write_timeout(Some(PATIENCE)).expect("a fresh socket takes options");
-        Self { stream, buffer: Vec::new(), copy: None }
+        Self { stream, buffer: Vec::new(), piece: vec![0; 65536].into_boxed_slice(), copy: None }
     }
 
     /// Copies every byte that it reads from now on.
@@ -80,12 +81,11 @@ impl Wire {
     }
 
     fn fill(&mut self) -> io::Result<usize> {
-        let mut piece = [0; 65536];
-        let n = self.stream.read(&mut piece)?;
+        let n = self.stream.read(&mut self.piece)?;
         if let Some(copy) = &self.copy {
-            copy.lock().unwrap().extend_from_slice(&piece[..n]);
+            copy.lock().unwrap().extend_from_slice(&self.piece[..n]);
         }
-        self.buffer.extend_from_slice(&piece[..n]);
+        self.buffer.extend_from_slice(&self.piece[..n]);
         Ok(n)
     }
 
@@ -183,14 +183,14 @@ impl Wire {
     }
 
     /// Everything until the other side closes.
-    pub(crate) fn to_end(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn until_end(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}
         Ok(std::mem::take(&mut self.buffer))
     }
 
     /// Waits until the other side has closed or reset, and tells what came before.
     pub(crate) fn closed(&mut self) -> io::Result<Vec<u8>> {
-        match self.to_end() {
+        match self.until_end() {
             Err(e) if e.kind() == ErrorKind::ConnectionReset => Ok(std::mem::take(&mut self.buffer)),
             other => other,
         }
@@ -257,7 +257,8 @@ fn text(bytes: &[u8]) -> io::Result<String> {
 
 fn field(line: &str) -> io::Result<(String, String)> {
     let (name, value) = line.split_once(':').ok_or_else(|| crooked("a field", line.as_bytes()))?;
-    let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    let is_token =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
     if !is_token || value.contains(['\r', '\n', '\0']) {
         return Err(crooked("a field", line.as_bytes()));
     }

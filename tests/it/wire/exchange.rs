@@ -97,7 +97,7 @@ fn an_early_response_is_not_lost_when_the_backend_closes_on_the_body() {
     for round in 0..10 {
         let mut client = serin.client();
         client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10000000\r\n\r\n");
-        let _ = client.wire.send(&[b'x'; 20_000]);
+        let _ = client.wire.send(&vec![b'x'; 20_000]);
         let response = client.response();
         assert_eq!((response.status, response.text().as_str()), (413, "no"), "round {round}");
     }
@@ -111,26 +111,22 @@ fn pipelined_requests_are_answered_in_order() {
             conn.reply(&body);
         }
     });
-    let mut all = String::new();
-    let mut expected = Vec::new();
-    for n in 0..30 {
-        match n % 3 {
-            0 => {
-                all += &format!("GET /{n} HTTP/1.1\r\nHost: t\r\n\r\n");
-                expected.push(format!("GET /{n} "));
-            }
+    let (requests, expected): (Vec<_>, Vec<_>) = (0..30)
+        .map(|n| match n % 3 {
+            0 => (format!("GET /{n} HTTP/1.1\r\nHost: t\r\n\r\n"), format!("GET /{n} ")),
             1 => {
-                all += &format!("POST /{n} HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello");
-                expected.push(format!("POST /{n} hello"));
+                let request = format!("POST /{n} HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello");
+                (request, format!("POST /{n} hello"))
             }
             _ => {
-                all += &format!("PUT /{n} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
-                expected.push(format!("PUT /{n} hi"));
+                let body = "2\r\nhi\r\n0\r\n\r\n";
+                let request = format!("PUT /{n} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+                (request, format!("PUT /{n} hi"))
             }
-        }
-    }
+        })
+        .unzip();
     let mut client = serin.client();
-    client.send(all);
+    client.send(requests.concat());
     let answers: Vec<_> = expected.iter().map(|_| client.response().text()).collect();
     assert_eq!(answers, expected);
     assert_eq!(backend.crooked(), Vec::<String>::new());
@@ -141,9 +137,7 @@ fn pipelined_requests_are_answered_in_order() {
 fn a_request_after_connection_close_is_not_served() {
     let (mut serin, backend) = front(|conn| conn.reply_to_all(OK));
     let mut client = serin.client();
-    client.send(
-        "GET /one HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\nGET /two HTTP/1.1\r\nHost: t\r\n\r\n",
-    );
+    client.send("GET /one HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\nGET /two HTTP/1.1\r\nHost: t\r\n\r\n");
     let response = client.response();
     assert!(response.head.lists("connection", "close"), "{:?}", response.head);
     client.assert_closed();
@@ -218,7 +212,9 @@ fn responses_without_a_body_leave_the_connection_in_step() {
             assert_eq!(response.head.one("content-length"), Some("100"), "it tells of the GET's");
         }
         if code == 204 {
-            assert!(response.head.all("content-length").is_empty() && response.head.all("transfer-encoding").is_empty());
+            assert!(
+                response.head.all("content-length").is_empty() && response.head.all("transfer-encoding").is_empty()
+            );
         }
         assert_eq!(client.get("/ok").text(), "ok", "after {method} {target}");
     }

@@ -155,7 +155,10 @@ fn via_is_added_both_ways_only_when_it_is_on() {
 fn a_request_id_is_kept_or_made() {
     let (mut serin, backend) = front(|conn| conn.reply_to_all(OK));
     let mut client = serin.client();
-    client.get_with("/", "X-Request-Id: mine-1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n");
+    client.get_with(
+        "/",
+        "X-Request-Id: mine-1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n",
+    );
     client.get("/");
     client.get("/");
     let requests = backend.requests();
@@ -169,7 +172,8 @@ fn a_request_id_is_kept_or_made() {
 
 #[test]
 fn field_values_are_passed_byte_for_byte() {
-    let (mut serin, backend) = front(|conn| conn.reply_to_all("HTTP/1.1 200 OK\r\nx-b: caf\u{e9} \t x\r\nContent-Length: 0\r\n\r\n"));
+    let (mut serin, backend) =
+        front(|conn| conn.reply_to_all("HTTP/1.1 200 OK\r\nx-b: caf\u{e9} \t x\r\nContent-Length: 0\r\n\r\n"));
     let mut client = Client::connect(serin.address());
     let value = "a, \"b\\\"\", caf\u{e9}; {}[]|~ \t end";
     let response = client.get_with("/", &format!("X-Raw:{value}\r\nX-Empty:\r\nx-long: {}\r\n", "v".repeat(20_000)));

@@ -124,12 +124,12 @@ fn a_slow_reader_holds_the_backend_back() {
 
 #[test]
 fn a_slow_backend_holds_the_client_back() {
-    let (hold, held) = std::sync::mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
     let (mut serin, backend) = front(move |conn| {
         conn.head();
         // Reads nothing more until the test is over.
-        let _ = held.lock().unwrap().recv();
+        let _ = released.lock().unwrap().recv();
     });
     let mut client = serin.client();
     client.wire.stream().set_write_timeout(Some(Duration::from_millis(500))).expect("the socket takes options");
@@ -147,5 +147,5 @@ fn a_slow_backend_holds_the_client_back() {
         assert!(taken < 64 * MIB, "{} MiB were taken from the client", taken / MIB);
     });
     assert_eq!(backend.connections(), 1);
-    drop(hold);
+    drop(release);
 }

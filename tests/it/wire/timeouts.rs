@@ -168,6 +168,7 @@ fn connections_over_the_limit_are_closed_and_free_places_are_used_again() {
     held.pop();
     crate::harness::eventually("the freed place is used", || {
         let mut client = serin.client();
-        client.wire.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").is_ok() && client.try_response("GET").is_ok_and(|r| r.status == 200)
+        client.wire.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").is_ok()
+            && client.try_response("GET").is_ok_and(|r| r.status == 200)
     });
 }
