@@ -232,7 +232,7 @@ impl Head {
     pub(crate) fn framing(&self) -> io::Result<Framing> {
         match (&self.all("transfer-encoding")[..], &self.all("content-length")[..]) {
             ([], []) => Ok(Framing::None),
-            (["chunked"], []) => Ok(Framing::Chunked),
+            ([coding], []) if coding.eq_ignore_ascii_case("chunked") => Ok(Framing::Chunked),
             ([], [n]) if !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => {
                 Ok(Framing::Length(n.parse().map_err(|_| crooked("a length", n.as_bytes()))?))
             }

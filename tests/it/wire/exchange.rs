@@ -187,9 +187,9 @@ fn responses_without_a_body_leave_the_connection_in_step() {
     let (mut serin, backend) = front(|conn| {
         while let Some(request) = conn.request() {
             conn.send(match (request.method(), request.target()) {
+                (_, "/204") => "HTTP/1.1 204 No Content\r\n\r\n",
                 ("HEAD", "/chunked") => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                 ("HEAD", _) => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
-                (_, "/204") => "HTTP/1.1 204 No Content\r\n\r\n",
                 (_, "/304") => "HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\nETag: \"x\"\r\n\r\n",
                 (_, "/empty") => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
                 _ => OK,
