@@ -1,0 +1,66 @@
+//! What the tests stand on: the real binary, backends that do as they are told, and a client that sends any bytes.
+//!
+//! Everything here blocks, with a time limit on every wait: a test that would hang fails instead, and says on what.
+
+mod backend;
+mod client;
+mod dns;
+mod load;
+mod log;
+mod metrics;
+mod process;
+mod serin;
+mod service;
+mod wire;
+
+pub(crate) use backend::{Backend, Conn};
+pub(crate) use client::{Client, Response};
+pub(crate) use dns::Dns;
+pub(crate) use load::{Load, Report};
+pub(crate) use process::Process;
+pub(crate) use serin::{Layout, Serin, complete};
+pub(crate) use service::{Served, Service};
+pub(crate) use wire::Request;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How long any one wait may take before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until `holds`, looking every few milliseconds: what another process does can be seen, not awaited.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// A config's backends and routes that send everything to one address.
+pub(crate) fn everything_to(backend: SocketAddr) -> String {
+    format!(
+        r#"
+backends:
+  - {{ name: stable, version: "1", endpoints: {{ static: ["{backend}"] }} }}
+routes:
+  - name: web
+    rules:
+      - name: everyone
+        backendRefs: [{{ name: stable }}]
+"#
+    )
+}
+
+/// A backend that runs `script` on each connection, and a proxy in front of it.
+pub(crate) fn front(script: impl Fn(&mut Conn) + Send + Sync + 'static) -> (Serin, Backend) {
+    front_with("", script)
+}
+
+/// The same with more config, such as `timeouts: { idle: 1s }`.
+pub(crate) fn front_with(more: &str, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> (Serin, Backend) {
+    let backend = Backend::start(script);
+    let serin = Serin::start(&format!("{}{more}\n", everything_to(backend.address())));
+    (serin, backend)
+}

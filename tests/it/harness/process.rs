@@ -1,0 +1,83 @@
+//! The binary as a child process.
+
+use super::PATIENCE;
+use super::log::Log;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running `serin`, killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) log: Log,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    /// `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: String,
+    pub(crate) after: Duration,
+}
+
+impl Process {
+    /// Starts the binary with these arguments and environment variables.
+    pub(crate) fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+        command.args(args).env_remove("SERIN_WORKERS").env_remove("RUST_LOG").envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary was built");
+        let log = Log::of(child.stderr.take().expect("it is piped"));
+        Self { child, log }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        // The shell's own `kill`: no package has to be there for it, and no unsafe code.
+        let command = format!("kill -{name} {}", self.id());
+        let status = Command::new("sh").arg("-c").arg(&command).status().expect("there is a shell");
+        assert!(status.success(), "{command}");
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_none()
+    }
+
+    /// Waits until it ends.
+    #[track_caller]
+    pub(crate) fn exit(&mut self) -> Exit {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not end; its log:\n{}", self.log.text());
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        Exit { code: status.code(), after: began.elapsed(), stderr: self.log.whole() }
+    }
+
+    /// A line of `/proc/PID/status`, such as `VmRSS`, as a number.
+    pub(crate) fn status(&self, key: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find(|l| l.starts_with(key)).expect("the kernel tells it");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn rss(&self) -> u64 {
+        self.status("VmRSS:") * 1024
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

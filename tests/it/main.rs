@@ -1,0 +1,10 @@
+//! The whole product as its users meet it: the real binary, real sockets, real files and signals.
+
+mod harness;
+mod harness_tests;
+mod judge;
+mod lifecycle;
+mod reload;
+mod split;
+mod structure;
+mod wire;

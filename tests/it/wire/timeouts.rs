@@ -1,0 +1,174 @@
+//! How long the proxy waits, and for what.
+
+use crate::harness::{Client, Serin, everything_to, front_with};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Asserts that `what` took at least `at_least`, and not seconds more.
+#[track_caller]
+fn assert_took(began: Instant, at_least: Duration, what: &str) {
+    let took = began.elapsed();
+    // The proxy's deadlines are coarse: late by part of a second is fine, early is not.
+    assert!(took + Duration::from_millis(20) >= at_least, "{what}: too early, {took:?}");
+    assert!(took < at_least + Duration::from_secs(2), "{what}: too late, {took:?}");
+}
+
+/// A listener whose queue is full, so that a further connect is neither taken nor refused.
+fn black_hole() -> (SocketAddr, socket2::Socket, Vec<TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut held = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        held.push(stream);
+        assert!(held.len() < 100, "a full queue takes no more");
+    }
+    (address, socket, held)
+}
+
+#[test]
+fn a_connect_that_hangs_ends_in_time_and_is_charged_to_the_backend() {
+    let (address, _socket, _held) = black_hole();
+    let mut serin = Serin::start(&format!("{}timeouts: {{ connect: 300ms }}\n", everything_to(address)));
+    let mut client = serin.client();
+    let began = Instant::now();
+    let response = client.get("/");
+    assert!(matches!(response.status, 502..=504), "{response:?}");
+    assert!(response.head.one("x-serin-reason").is_some());
+    assert_took(began, Duration::from_millis(300), "connect");
+    serin.await_count("serin_failures_total", &[("backend", "stable"), ("cause", "connect-timeout")], 1);
+}
+
+#[test]
+fn a_backend_that_never_answers_is_a_504_in_time() {
+    let (mut serin, _backend) = front_with("timeouts: { responseHead: 300ms }", |conn| {
+        conn.request();
+        conn.await_close();
+    });
+    let mut client = serin.client();
+    for n in 1..=2 {
+        let began = Instant::now();
+        let response = client.get("/");
+        assert_eq!(response.status, 504);
+        assert!(response.head.one("x-serin-reason").is_some());
+        assert_eq!(response.text().trim_end().lines().count(), 1);
+        assert_took(began, Duration::from_millis(300), "response head");
+        serin.await_count("serin_failures_total", &[("cause", "response-head-timeout")], n);
+    }
+}
+
+#[test]
+fn the_wait_for_the_head_begins_when_the_request_is_sent() {
+    let (mut serin, _backend) = front_with("timeouts: { responseHead: 400ms }", |conn| conn.reply_to_all(OK));
+    let mut client = serin.client();
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\n");
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(100));
+        client.send("x");
+    }
+    assert_eq!(client.response().status, 200, "a slow upload is not a slow backend");
+}
+
+#[test]
+fn a_whole_request_has_its_own_limit() {
+    let (mut serin, _backend) = front_with("timeouts: { request: 400ms }", |conn| {
+        let Some(request) = conn.request() else { return };
+        if request.target() == "/drip" {
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
+            while conn.send("x") {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        } else {
+            conn.await_close();
+        }
+    });
+    let began = Instant::now();
+    assert_eq!(serin.client().get("/never").status, 504);
+    assert_took(began, Duration::from_millis(400), "no head");
+    serin.await_count("serin_failures_total", &[("cause", "request-timeout")], 1);
+
+    let began = Instant::now();
+    let mut client = serin.client();
+    client.send("GET /drip HTTP/1.1\r\nHost: t\r\n\r\n");
+    let (_, head) = client.head();
+    client.rest_of(head, "GET").expect_err("it was cut");
+    assert_took(began, Duration::from_millis(400), "half a body");
+    serin.await_count("serin_failures_total", &[("cause", "request-timeout")], 2);
+}
+
+#[test]
+fn a_head_that_comes_too_slowly_is_cut_off() {
+    let (mut serin, backend) = front_with("timeouts: { headerRead: 500ms }", |conn| conn.reply_to_all(OK));
+    for after_a_request in [false, true] {
+        let mut client = serin.client();
+        if after_a_request {
+            client.get("/first");
+        }
+        let began = Instant::now();
+        client.set_patience(Duration::from_millis(50));
+        // A byte now and then must not prolong it.
+        let request = format!("GET /slow HTTP/1.1\r\nHost: t\r\nX: {}", "a".repeat(200));
+        for byte in request.bytes() {
+            if client.wire.send(&[byte]).is_err() || began.elapsed() > Duration::from_secs(3) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let took = began.elapsed();
+        assert!(took > Duration::from_millis(480) && took < Duration::from_millis(2500), "{took:?}");
+        if let Ok(response) = client.try_response("GET") {
+            assert_eq!(response.status, 408);
+        }
+    }
+    assert!(backend.requests().iter().all(|r| r.target() == "/first"));
+}
+
+#[test]
+fn an_idle_connection_is_closed_in_time_without_a_word() {
+    let (mut serin, _backend) = front_with("timeouts: { idle: 500ms }", |conn| conn.reply_to_all(OK));
+    for after_a_request in [false, true] {
+        let mut client = serin.client();
+        if after_a_request {
+            client.get("/");
+        }
+        let began = Instant::now();
+        client.assert_closed();
+        assert_took(began, Duration::from_millis(500), "idle");
+    }
+}
+
+#[test]
+fn a_request_in_flight_is_not_idle() {
+    let (mut serin, _backend) = front_with("timeouts: { idle: 300ms }", |conn| {
+        while conn.request().is_some() {
+            std::thread::sleep(Duration::from_millis(900));
+            conn.reply("slow");
+        }
+    });
+    assert_eq!(serin.client().get("/").text(), "slow");
+}
+
+#[test]
+fn connections_over_the_limit_are_closed_and_free_places_are_used_again() {
+    let (mut serin, _backend) = {
+        let backend = crate::harness::Backend::replying(OK);
+        let config = format!("{}limits: {{ connectionsPerWorker: 4 }}\n", everything_to(backend.address()));
+        (Serin::start_with(&config, &["--workers", "1"], &[]), backend)
+    };
+    let mut held: Vec<Client> = (0..4).map(|_| serin.client()).collect();
+    for client in &mut held {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let mut fifth = serin.client();
+    let _ = fifth.wire.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    assert!(fifth.wire.closed().is_ok_and(|rest| rest.is_empty() || rest.starts_with(b"HTTP/1.1 503")));
+    held.pop();
+    crate::harness::eventually("the freed place is used", || {
+        let mut client = serin.client();
+        client.wire.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").is_ok()
+            && client.try_response("GET").is_ok_and(|r| r.status == 200)
+    });
+}
