@@ -78,7 +78,7 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// An admin server to call.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Client {
     base: String,
     authorization: Option<String>,
 }
@@ -88,23 +88,15 @@ impl Client {
     ///
     /// # Errors
     /// When the URL or the token file is of no use.
-    pub fn new(args: &AdminArgs) -> Result<Self, ClientError> {
+    pub(super) fn new(args: &AdminArgs) -> Result<Self, ClientError> {
         Ok(Self { base: base(&args.admin)?, authorization: args.token_file.as_ref().map(authorization).transpose()? })
-    }
-
-    /// The answer to a `GET` of `path`, which begins with a slash.
-    ///
-    /// # Errors
-    /// When nobody answers, or not with a success.
-    pub fn get(&self, path: &str) -> Result<Value, ClientError> {
-        self.call(Method::GET, path)
     }
 
     /// The answer to a `POST` to `path`, which begins with a slash.
     ///
     /// # Errors
     /// When nobody answers, or not with a success.
-    pub fn post(&self, path: &str) -> Result<Value, ClientError> {
+    pub(super) fn post(&self, path: &str) -> Result<Value, ClientError> {
         self.call(Method::POST, path)
     }
 
@@ -141,7 +133,7 @@ impl Client {
 }
 
 /// `name` as one segment of a path (RFC 3986 section 3.3).
-pub fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     let encoded = name.bytes().map(|byte| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
@@ -232,7 +224,7 @@ mod tests {
         // Bound but not listening any more: nothing answers on it.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let client = Client { base: format!("http://{address}"), authorization: None };
-        let error = client.get("/api/v1/rollouts").unwrap_err();
+        let error = client.call(Method::GET, "/api/v1/rollouts").unwrap_err();
         assert_eq!(error.exit_code(), 1);
         let text = error.to_string();
         assert!(text.contains(&address.to_string()) && text.contains("refused") && text.contains("--admin"), "{text}");

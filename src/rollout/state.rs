@@ -39,6 +39,18 @@ impl Phase {
     /// All of them, in the order in which a rollout meets them.
     pub const ALL: [Self; 3] = [Self::Waiting, Self::Progressing, Self::RolledBack];
 
+    /// The names of all of them, in the same order.
+    pub const NAMES: &[&str] = &[Self::Waiting.name(), Self::Progressing.name(), Self::RolledBack.name()];
+
+    /// As it is written everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::Progressing => "Progressing",
+            Self::RolledBack => "RolledBack",
+        }
+    }
+
     /// Whether requests may reach the canary. A canary that waits counts: its endpoints come and go between two ticks.
     pub(super) fn canary_gets_traffic(self) -> bool {
         match self {
@@ -50,11 +62,7 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waiting => "Waiting",
-            Self::Progressing => "Progressing",
-            Self::RolledBack => "RolledBack",
-        })
+        f.write_str(self.name())
     }
 }
 

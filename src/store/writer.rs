@@ -119,7 +119,9 @@ fn run(mut store: Box<dyn Store>, jobs: &Receiver<Job>, progress: &Progress) {
                 progress.failing.store(false, Relaxed);
                 *progress.saved.lock().unwrap_or_else(PoisonError::into_inner) = *number;
                 progress.changed.notify_all();
-                waiting.iter().for_each(|saved| drop(saved.send_replace(true)));
+                waiting.iter().for_each(|saved| {
+                    saved.send_replace(true);
+                });
                 (unsaved, failures) = (None, 0);
             }
             Err(error) => {

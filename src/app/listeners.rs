@@ -1,0 +1,65 @@
+//! The open listeners, and how a reload changes them: first everything new is opened, then nothing can fail any more.
+
+use super::StartError;
+use crate::plan::Listener;
+use crate::proxy::{Workers, bind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+/// The listeners that are open.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    open: Vec<Open>,
+}
+
+#[derive(Debug, Clone)]
+struct Open {
+    name: Arc<str>,
+    /// As the file has it: the port may be 0.
+    written: SocketAddr,
+    bound: SocketAddr,
+}
+
+/// Sockets that are open and not yet given to the workers; dropping them closes them.
+pub(super) struct Opened(Vec<(Listener, Vec<TcpListener>)>);
+
+impl Listeners {
+    /// Opens those of `wanted` that are not open. Nothing changes yet.
+    pub(super) fn open(&self, wanted: &[Listener], workers: usize) -> Result<Opened, StartError> {
+        let new = wanted.iter().filter(|listener| !self.open.iter().any(|open| open.is(listener)));
+        let bound = new.map(|listener| match bind(listener.address, workers) {
+            Ok(sockets) => Ok((listener.clone(), sockets)),
+            Err(source) => Err(StartError::Listen { listener: Arc::clone(&listener.name), source }),
+        });
+        bound.collect::<Result<_, _>>().map(Opened)
+    }
+
+    /// Accepts on what was opened, and no longer on what is not in `wanted`.
+    pub(super) fn change(&mut self, wanted: &[Listener], opened: Opened, workers: &Workers) {
+        self.open.retain(|open| {
+            let stays = wanted.iter().any(|listener| open.is(listener));
+            if !stays {
+                tracing::info!(listener = %open.name, address = %open.bound, "no longer listening");
+                workers.unlisten(&open.name);
+            }
+            stays
+        });
+        for (listener, sockets) in opened.0 {
+            let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
+            workers.listen(&listener.name, sockets);
+            tracing::info!(listener = %listener.name, address = %bound, "listening");
+            self.open.push(Open { name: listener.name, written: listener.address, bound });
+        }
+    }
+
+    /// Each with its name and the address that it is bound to.
+    pub(super) fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.open.iter().map(|open| (Arc::clone(&open.name), open.bound)).collect()
+    }
+}
+
+impl Open {
+    fn is(&self, listener: &Listener) -> bool {
+        self.name == listener.name && self.written == listener.address
+    }
+}

@@ -1,0 +1,71 @@
+//! What operators see: the admin room's view, made of what the other rooms say.
+
+use crate::admin::{ConfigView, RolloutView, View};
+use crate::plan::Endpoint;
+use crate::plan::Plan;
+use crate::rollout::{Controller, Phase, RolloutStatus};
+use crate::stats::export::{ConfigFacts, EndpointFacts, Facts, RolloutFacts};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything that a view is made of.
+pub(super) struct Shown<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) not_ready: Vec<String>,
+    pub(super) config: Arc<ConfigView>,
+    pub(super) facts: ConfigFacts,
+    pub(super) endpoints: &'a [Arc<[Endpoint]>],
+    pub(super) controller: &'a Controller,
+    pub(super) now_ms: u64,
+}
+
+impl Shown<'_> {
+    /// The view of this moment.
+    pub(super) fn view(self) -> View {
+        let statuses = self.controller.status();
+        let rollbacks = self.controller.rollbacks();
+        let rollouts = statuses.iter().map(|status| {
+            let counted = rollbacks.iter().filter(|counted| counted.rollout == status.name);
+            let counted = counted.map(|counted| (Arc::from(counted.reason.as_str()), counted.count));
+            rollout_facts(status, counted.collect())
+        });
+        let endpoints = self.plan.backends.iter().zip(self.endpoints).map(|(backend, endpoints)| {
+            let resting = endpoints.iter().filter(|endpoint| endpoint.health.rests(self.now_ms)).count();
+            EndpointFacts {
+                backend: Arc::clone(&backend.name),
+                ready: (endpoints.len() - resting) as u64,
+                resting: resting as u64,
+            }
+        });
+        let facts = Facts { config: self.facts, endpoints: endpoints.collect(), rollouts: rollouts.collect() };
+        View {
+            not_ready: self.not_ready,
+            config: Some(self.config),
+            rollouts: statuses.iter().map(rollout_view).collect(),
+            facts: Arc::new(facts),
+        }
+    }
+}
+
+fn rollout_view(status: &RolloutStatus) -> RolloutView {
+    let json = serde_json::to_value(status).expect("a status is strings and numbers");
+    RolloutView { name: Arc::clone(&status.name), status: json }
+}
+
+fn rollout_facts(status: &RolloutStatus, rollbacks: Vec<(Arc<str>, u64)>) -> RolloutFacts {
+    let mut evidence: BTreeMap<&str, f64> = BTreeMap::new();
+    for limit in &status.limits {
+        if let Some(value) = limit.evidence {
+            evidence.entry(&limit.metric).and_modify(|most| *most = most.max(value)).or_insert(value);
+        }
+    }
+    let sides = [&status.stable, &status.canary];
+    RolloutFacts {
+        name: Arc::clone(&status.name),
+        phase: status.phase.name(),
+        phases: Phase::NAMES,
+        weights: sides.map(|side| (Arc::clone(&side.backend), side.weight)).into(),
+        evidence: evidence.into_iter().map(|(metric, value)| (Arc::from(metric), value)).collect(),
+        rollbacks,
+    }
+}
