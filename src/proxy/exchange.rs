@@ -176,7 +176,10 @@ impl<'a> Exchange<'a> {
         let polled = self.outgoing.body.poll(cx, &mut self.client.stream, self.upstream, &self.worker.buffers);
         match ready!(polled) {
             Ok(()) => {
-                self.client.input = self.outgoing.body.take_extra();
+                // What came with the head has been put back already; only a later read can bring more.
+                if let Some(extra) = self.outgoing.body.take_extra() {
+                    self.client.input = Some(extra);
+                }
                 Poll::Ready(Ok(()))
             }
             Err(PumpError::Malformed) if self.seen.code.is_none() => Poll::Ready(Err(End::ClientMalformed)),
