@@ -41,6 +41,8 @@ pub struct ChunkError;
 enum State {
     SizeFirst,
     Size,
+    /// White space behind the size: an extension may follow, another digit may not.
+    Space,
     Extension,
     SizeLf,
     Content,
@@ -119,13 +121,14 @@ impl Decoder {
                 self.remaining = self.remaining * 16 + u64::from(digit);
                 State::Size
             }
-            (State::Size, b';' | b' ' | b'\t') => State::Extension,
-            (State::Size | State::Extension, b'\r') => State::SizeLf,
+            (State::Size | State::Space, b';') => State::Extension,
+            (State::Size | State::Space, b' ' | b'\t') => {
+                self.count_extension()?;
+                State::Space
+            }
+            (State::Size | State::Space | State::Extension, b'\r') => State::SizeLf,
             (State::Extension, byte) if byte == b'\t' || (byte >= b' ' && byte != 0x7f) => {
-                self.extension += 1;
-                if self.extension > MAX_EXTENSION {
-                    return Err(ChunkError);
-                }
+                self.count_extension()?;
                 State::Extension
             }
             (State::SizeLf, b'\n') if self.remaining == 0 => State::Trailers,
@@ -139,6 +142,11 @@ impl Decoder {
             _ => return Err(ChunkError),
         };
         Ok(())
+    }
+
+    fn count_extension(&mut self) -> Result<(), ChunkError> {
+        self.extension += 1;
+        if self.extension > MAX_EXTENSION { Err(ChunkError) } else { Ok(()) }
     }
 
     fn trailer(&mut self, byte: u8) -> Result<(), ChunkError> {
@@ -190,6 +198,8 @@ mod tests {
             "5\rhello\r\n0\r\n\r\n",
             "-5\r\nhello\r\n",
             " 5\r\nhello\r\n",
+            "5 5\r\nhello\r\n",
+            "5 ,a\r\nhello\r\n",
             "\r\n",
             ";a\r\n",
             "10000000000000005\r\nhello\r\n",
