@@ -341,7 +341,13 @@ impl<'b> Target<'b> {
             (Some(authority), rest)
         };
         let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
-        Ok(Self { authority, path: if path.is_empty() { "/" } else { path }, query })
+        let path = match path {
+            // RFC 9112 section 3.2.4: the last proxy writes it as an asterisk.
+            "" if method == "OPTIONS" && query.is_none() => "*",
+            "" => "/",
+            path => path,
+        };
+        Ok(Self { authority, path, query })
     }
 }
 
