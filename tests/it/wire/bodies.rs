@@ -123,7 +123,7 @@ fn chunk_extensions_never_change_what_is_read() {
         }
     });
     let mut client = serin.client();
-    let extensions = ["5;a", "5;a=b", "5;a=\"b;c\"", "5 ; a = b", "05", "000000005", "5;a=\"\\\"\""];
+    let extensions = ["5;a", "5 ", "5;a=b", "5;a=\"b;c\"", "5 ; a = b", "05", "000000005", "5;a=\"\\\"\""];
     for extension in extensions {
         client.send(format!(
             "POST /sized HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n{extension}\r\nhello\r\n0;x=y\r\n\r\n"

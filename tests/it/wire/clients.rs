@@ -104,18 +104,3 @@ fn an_http_1_0_backend_is_spoken_to_and_not_kept_unasked() {
     }
     assert!((3..=5).contains(&backend.connections()), "{}", backend.connections());
 }
-
-#[test]
-fn a_client_that_ends_its_sending_half_still_gets_its_response() {
-    let (mut serin, _backend) = front(|conn| {
-        if conn.request().is_some() {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            conn.reply("late");
-        }
-    });
-    let mut client = serin.client();
-    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
-    client.wire.finish();
-    assert_eq!(client.response().text(), "late", "RFC 9112 section 9.6 allows half-closed connections");
-    client.assert_closed();
-}

@@ -71,19 +71,25 @@ fn a_client_that_hangs_up_is_499_and_nobodys_failure() {
 }
 
 #[test]
-fn a_client_that_resets_while_the_backend_thinks_frees_the_backend() {
+fn a_client_that_hangs_up_while_the_backend_thinks_frees_the_backend() {
     let (freed, saw_it) = mpsc::channel();
     let freed = std::sync::Mutex::new(freed);
     let (mut serin, backend) = front(move |conn| {
         conn.request();
         let _ = freed.lock().unwrap().send(conn.await_close());
     });
-    let mut client = serin.client();
-    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
-    backend.await_requests(1);
-    client.reset();
-    assert_eq!(saw_it.recv_timeout(Duration::from_secs(5)), Ok(true));
-    serin.await_count("serin_requests_total", &[("code", "499")], 1);
+    for (n, by_reset) in [(1, true), (2, false)] {
+        let mut client = serin.client();
+        client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+        backend.await_requests(n);
+        if by_reset {
+            client.reset();
+        } else {
+            drop(client);
+        }
+        assert_eq!(saw_it.recv_timeout(Duration::from_secs(5)), Ok(true), "by reset: {by_reset}");
+        serin.await_count("serin_requests_total", &[("code", "499")], n as u64);
+    }
     assert_eq!(serin.count("serin_failures_total", &[]), 0);
 }
 
