@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// What a process is started with; everything else is in the file.
 #[derive(Debug, Clone)]
@@ -80,7 +80,8 @@ impl App {
     /// [`StartError`]; nothing is left running then.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let (requests, received) = mpsc::unbounded_channel();
-        let (started, outcome) = oneshot::channel();
+        // Not tokio's: its blocking receive panics in a caller who is inside a runtime.
+        let (started, outcome) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
@@ -103,7 +104,7 @@ impl App {
             });
         })?;
         let gone = || io::Error::other("the control thread ended before it had started");
-        let Started { listeners, admin } = outcome.blocking_recv().unwrap_or_else(|_| Err(gone().into()))?;
+        let Started { listeners, admin } = outcome.recv().unwrap_or_else(|_| Err(gone().into()))?;
         Ok(Self { listeners, admin, handle: Handle(requests), thread })
     }
 

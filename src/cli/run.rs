@@ -52,7 +52,7 @@ pub fn run(args: &RunArgs) -> Result<(), RunError> {
     }
     let workers = args.workers.map_or_else(machine::cpus, usize::from);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::from)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let listen = |kind| signal(kind).map_err(RunError::Signals);
         let mut leave = Leave { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? };
         let mut hangup = listen(SignalKind::hangup())?;
@@ -78,7 +78,10 @@ pub fn run(args: &RunArgs) -> Result<(), RunError> {
                 }
             }
         }
-    })
+    });
+    // Dropping it would wait for `join`, and with it for everything that a second signal is not to wait for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// The signals that ask to leave.
