@@ -4,6 +4,7 @@ use super::Outcome;
 use crate::config::{self, defaults, format_duration, format_ratio, format_size};
 use crate::plan::{Alert, Limit, Metric, Plan, Rollout, RouteId, Split, Stickiness, Store};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -68,7 +69,11 @@ fn rules(plan: &Plan, id: RouteId) -> String {
         let shares = if nobody { "nobody: all weights are 0, the answer is 500".into() } else { shares.join(", ") };
         table.row("", [&*rule.name, &conditions.to_string(), &shares]);
     }
-    format!("route {}, for {}; the first that matches\n{table}", plan.routes[id.index()].name, hosts.join(", "))
+    format!(
+        "route {}, for {}; rules in the order in which they are tried\n{table}",
+        plan.routes[id.index()].name,
+        hosts.join(", ")
+    )
 }
 
 fn rollout(plan: &Plan, rollout: &Rollout) -> String {
@@ -196,24 +201,11 @@ impl std::fmt::Display for Table {
             let mut line = if heading.is_empty() { "  ".into() } else { format!("{shown:HEADING$} ") };
             for (cell, width) in row[1..].iter().zip(&widths) {
                 if *width > 0 {
-                    line += &format!("{cell:width$}  ");
+                    let _ = write!(line, "{cell:width$}  ");
                 }
             }
             writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn xp() {
-        for f in ["config/minimal.yaml", "config/full.yaml"] {
-            println!("{}", run(Path::new(f), false).stdout);
-        }
-        println!("{}", crate::cli::schema::run().stdout);
     }
 }

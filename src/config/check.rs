@@ -35,11 +35,11 @@ impl Check<'_> {
     /// The plan, or `None` when something has been reported.
     pub(super) fn plan(self, file: &At<raw::Config>, hash: String) -> Option<Plan> {
         let config = file.need("listeners", file.place, self.problems)?;
-        let backends = self.backends(config.backends.need("backends", file.place, self.problems));
-        let routes = self.routes(config.routes.need("routes", file.place, self.problems), &backends.names);
+        let backends = self.backends(self.filled("backends", &config.backends, file.place));
+        let routes = self.routes(self.filled("routes", &config.routes, file.place), &backends.names);
         let rollouts = self.rollouts(value(config.rollouts.as_ref()), &routes, &backends);
-        let listeners = self.listeners(config.listeners.need("listeners", file.place, self.problems));
-        let admin = self.admin(value(config.admin.as_ref()), listeners.as_deref().unwrap_or_default());
+        let (listeners, taken) = self.listeners(self.filled("listeners", &config.listeners, file.place));
+        let admin = self.admin(value(config.admin.as_ref()), &taken);
         let limits = self.limits(value(config.limits.as_ref()));
         let timeouts = self.timeouts(value(config.timeouts.as_ref()));
         self.limits_against_timeouts(value(config.rollouts.as_ref()), timeouts.as_ref());
@@ -57,7 +57,7 @@ impl Check<'_> {
             listeners: listeners?,
             admin: admin?,
             backends: backends.list?,
-            routes: routes.routes?,
+            routes: routes.list?,
             rules,
             matcher: Matcher::new(routes.entries),
             rollouts,
@@ -72,6 +72,12 @@ impl Check<'_> {
 
     fn report(self, problem: Problem) {
         self.problems.report(problem);
+    }
+
+    /// A list that has to be there, with something in it.
+    fn filled<'t, T>(self, key: &str, at: &'t At<Vec<At<T>>>, owner: Place) -> Option<&'t Vec<At<T>>> {
+        let list = at.need(key, owner, self.problems)?;
+        self.length(key, list.len(), at.place).map(|()| list)
     }
 
     /// Reports a list that must not be empty, or has more items than ids.
@@ -102,7 +108,7 @@ fn value<T>(at: Option<&At<T>>) -> Option<&T> {
 }
 
 /// The items of a list with their places, less those that have been reported.
-fn items<'a, T>(list: Option<&'a Vec<At<T>>>) -> impl Iterator<Item = (&'a At<T>, &'a T)> {
+fn items<T>(list: Option<&Vec<At<T>>>) -> impl Iterator<Item = (&At<T>, &T)> {
     list.into_iter().flatten().filter_map(|item| Some((item, item.get()?)))
 }
 

@@ -24,6 +24,7 @@ pub(crate) use check::defaults;
 use crate::plan::Plan;
 use node::Kind;
 use problem::{Collector, Problem};
+use schemars::transform::Transform as _;
 use std::path::{Path, PathBuf};
 
 /// A file that is right.
@@ -130,9 +131,29 @@ fn hash(bytes: &[u8]) -> String {
 
 /// The JSON Schema of the file, generated from the types that read it.
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(raw::Config);
+    let mut schema = schemars::schema_for!(raw::Config);
+    // Editors show a description as it is; the line breaks are the source's, not the text's.
+    schemars::transform::RecursiveTransform(|schema: &mut schemars::Schema| {
+        if let Some(serde_json::Value::String(text)) = schema.get_mut("description") {
+            *text = text.replace('\n', " ");
+        }
+    })
+    .transform(&mut schema);
     serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n"
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv_1a_as_published() {
+        for (text, expected) in [
+            ("", "6c62272e07bb014262b821756295c58d"),
+            ("a", "d228cb696f1a8caf78912b704e4a8964"),
+            ("foobar", "343e1662793c64bf6f0d3597ba446f18"),
+        ] {
+            assert_eq!(hash(text.as_bytes()), expected);
+        }
+    }
+}

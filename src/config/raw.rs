@@ -24,12 +24,15 @@ use serde::Deserialize;
 #[schemars(title = "Serin's config")]
 pub(super) struct Config {
     /// Where clients connect; at least one.
+    #[schemars(length(min = 1))]
     pub(super) listeners: At<Vec<At<Listener>>>,
     /// Where operators and scrapers connect: health, metrics, API.
     pub(super) admin: Option<At<Admin>>,
     /// The versions of the services behind; at least one.
+    #[schemars(length(min = 1))]
     pub(super) backends: At<Vec<At<Backend>>>,
     /// Which requests go where; at least one. Words and precedence are those of the Gateway API's `HTTPRoute`.
+    #[schemars(length(min = 1))]
     pub(super) routes: At<Vec<At<Route>>>,
     /// What moves and guards the weights of a rule.
     pub(super) rollouts: Option<At<Vec<At<Rollout>>>>,

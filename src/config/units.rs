@@ -115,12 +115,9 @@ pub fn format_duration(duration: Duration) -> String {
         _ => decimal(below, 9) + "s",
     };
     let minutes = (nanos - below) / 60_000_000_000;
-    let larger: String = [("d", minutes / 1_440), ("h", minutes / 60 % 24), ("m", minutes % 60)]
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(unit, count)| format!("{count}{unit}"))
-        .collect();
-    larger + &seconds
+    let larger = [("d", minutes / 1_440), ("h", minutes / 60 % 24), ("m", minutes % 60)];
+    let shown = larger.iter().filter(|(_, count)| *count > 0);
+    shown.map(|(unit, count)| format!("{count}{unit}")).chain([seconds]).collect()
 }
 
 /// `value` with its last `places` digits behind a point, less the zeroes at the end.

@@ -229,12 +229,17 @@ mod tests {
     fn a_file_renamed_over_it_is_seen_within_the_budget() {
         run(async {
             let Scene { dir, file, mut watcher } = scene();
+            let mut fastest = SOON;
             for round in 0..20 {
                 let (new, text) = (dir.path().join("new"), format!("round {round}"));
                 fs::write(&new, &text).unwrap();
+                let swapped = Instant::now();
                 fs::rename(&new, &file).unwrap();
                 sees(&mut watcher, &text).await;
+                fastest = fastest.min(swapped.elapsed());
             }
+            // The budget to every worker is 100 ms; the fastest of many, because a busy machine is late at times.
+            assert!(fastest < Duration::from_millis(50), "{fastest:?}");
         });
     }
 

@@ -9,45 +9,50 @@ use crate::plan::{Admin, Dns, Listener};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 impl Check<'_> {
-    /// The listeners: at least one, each with a name and an address of its own.
-    pub(super) fn listeners(self, list: Option<&Vec<At<raw::Listener>>>) -> Option<Vec<Listener>> {
-        let list = list?;
+    /// The listeners, each with a name and an address of its own; and the addresses as far as they are right.
+    pub(super) fn listeners(self, list: Option<&Vec<At<raw::Listener>>>) -> (Option<Vec<Listener>>, Vec<Taken>) {
+        let mut taken: Vec<Taken> = Vec::new();
+        let Some(list) = list else { return (None, taken) };
         let mut names = super::names::Names::new("listener");
-        let mut taken: Vec<(SocketAddr, Place)> = Vec::new();
         let listeners = all(list.iter().enumerate().map(|(index, at)| {
             let raw = at.get()?;
             let name = self.name(&raw.name, at.place);
             if let Some(name) = &name {
                 names.declare(name, raw.name.place, index, self);
             }
-            let text = raw.address.need("address", at.place, self.problems)?;
-            let address = self.socket_address(&text.0, raw.address.place)?;
-            if let Some((other, first)) = taken.iter().find(|(other, _)| overlap(*other, address)) {
-                let problem = Problem::new(raw.address.place, format!("`{address}` is taken by another listener"));
-                self.report(problem.label("the second one").also(*first, format!("`{other}` takes it")));
-            }
+            let address = self.free_address(&raw.address, at.place, &taken)?;
             taken.push((address, raw.address.place));
             Some(Listener { name: name?, address })
         }));
-        if list.is_empty() {
-            self.report(Problem::new(Place::default(), "`listeners` has nothing in it").label("at least one"));
+        (listeners, taken)
+    }
+
+    /// The address of a listener; reports one that another listener takes.
+    fn free_address(self, at: &At<raw::AddressText>, owner: Place, taken: &[Taken]) -> Option<SocketAddr> {
+        let address = self.socket_address(&at.need("address", owner, self.problems)?.0, at.place)?;
+        if let Some((other, first)) = taken.iter().find(|(other, _)| overlap(*other, address)) {
+            let problem = Problem::new(at.place, format!("`{address}` is taken by another listener"));
+            self.report(problem.label("the second one").also(*first, format!("`{other}` takes it")));
         }
-        listeners.filter(|listeners| !listeners.is_empty())
+        Some(address)
     }
 
     /// The operators' listener; its address must not be a listener's.
-    pub(super) fn admin(self, admin: Option<&raw::Admin>, listeners: &[Listener]) -> Option<Admin> {
+    pub(super) fn admin(self, admin: Option<&raw::Admin>, taken: &[Taken]) -> Option<Admin> {
         let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9900));
-        let Some(admin) = admin else { return Some(Admin { address: default, token_file: None }) };
-        let address = admin.address.as_ref().map_or(Some(default), |at| {
-            let address = self.socket_address(&at.get()?.0, at.place)?;
-            if let Some(listener) = listeners.iter().find(|listener| overlap(listener.address, address)) {
-                let title = format!("`{address}` is taken by the listener `{}`", listener.name);
-                self.report(Problem::new(at.place, title).label("needs an address of its own"));
+        let address = if let Some(at) = admin.and_then(|admin| admin.address.as_ref()) {
+            self.free_address(at, at.place, taken)
+        } else {
+            if let Some((other, place)) = taken.iter().find(|(other, _)| overlap(*other, default)) {
+                let problem = Problem::new(*place, format!("`{other}` is where the admin listener is"));
+                let help = "give `admin` another `address`, or the listener";
+                self.report(problem.label(format!("`{default}` is taken by default")).help(help));
             }
-            Some(address)
-        });
-        let token_file = admin.token_file.as_ref().map_or(Some(None), |at| self.path(at, "tokenFile").map(Some));
+            Some(default)
+        };
+        let token_file = admin
+            .and_then(|admin| admin.token_file.as_ref())
+            .map_or(Some(None), |at| self.path(at, "tokenFile").map(Some));
         Some(Admin { address: address?, token_file: token_file? })
     }
 
@@ -136,6 +141,9 @@ impl Check<'_> {
         (address.port() != 0).then_some(address)
     }
 }
+
+/// An address that a listener takes, and where the file says so.
+pub(super) type Taken = (SocketAddr, Place);
 
 /// Whether two sockets cannot both listen; port 0 is a free one, so never in the way. `[::]` takes IPv4 too.
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {

@@ -90,10 +90,10 @@ impl Check<'_> {
 
     /// A path as requests carry it.
     fn path_text(self, text: &str, place: Place) -> Option<&str> {
-        let help = if !text.starts_with('/') {
-            format!("write `/{}`", text.escape_debug())
-        } else if text.contains(['?', '#']) {
+        let help = if text.contains(['?', '#']) {
             "a path ends before `?`; for the query there are `queryParams`".into()
+        } else if !text.starts_with('/') {
+            format!("write `/{}`", text.escape_debug())
         } else if text.contains(|c: char| !c.is_ascii_graphic()) {
             "percent-encode spaces and letters beyond ASCII, as clients do".into()
         } else {

@@ -18,19 +18,25 @@ impl Names {
         Self { kind, known: HashMap::new() }
     }
 
-    /// Takes the name of item `index`; reports one that is taken.
-    pub(super) fn declare(&mut self, name: &str, place: Place, index: usize, check: Check<'_>) {
+    /// Takes the name of item `index`; reports one that is taken. Whether it was free.
+    pub(super) fn declare(&mut self, name: &str, place: Place, index: usize, check: Check<'_>) -> bool {
         if let Some((_, first)) = self.known.get(name) {
             let problem = Problem::new(place, format!("two {}s are called `{name}`", self.kind));
             check.report(problem.label("the second one").also(*first, "the first one"));
-            return;
+            return false;
         }
         self.known.insert(name.to_owned(), (index, place));
+        true
+    }
+
+    /// The index of `name`, without a word when there is none.
+    pub(super) fn index(&self, name: &str) -> Option<usize> {
+        self.known.get(name).map(|(index, _)| *index)
     }
 
     /// The index of what `at` refers to; reports a reference to nothing.
     pub(super) fn resolve(&self, name: &str, place: Place, check: Check<'_>) -> Option<usize> {
-        let found = self.known.get(name).map(|(index, _)| *index);
+        let found = self.index(name);
         if found.is_none() {
             let mut known: Vec<_> = self.known.keys().map(String::as_str).collect();
             known.sort_unstable();

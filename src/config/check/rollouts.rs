@@ -48,8 +48,8 @@ impl Check<'_> {
                 Some(_) => self.version("revision", raw.revision.as_ref()),
                 None => canary.and_then(|canary| backends.versions.get(canary)?.clone()),
             };
-            if let (Some(revision), Some(rollback)) = (&revision, &rollback) {
-                self.something_to_do(raw, at.place, revision, rollback);
+            if let Some(rollback) = &rollback {
+                self.something_to_do(raw, at.place, rollback, revision.as_deref());
             }
             Some(Rollout {
                 name: name?,
@@ -128,7 +128,7 @@ impl Check<'_> {
     }
 
     /// A rollout that can do nothing, or nothing twice, was meant otherwise.
-    fn something_to_do(self, raw: &raw::Rollout, place: Place, revision: &str, rollback: &[Limit]) {
+    fn something_to_do(self, raw: &raw::Rollout, place: Place, rollback: &[Limit], revision: Option<&str>) {
         if rollback.is_empty() && raw.stickiness.is_none() {
             let problem = Problem::new(place, "this rollout does nothing").label("no `rollback` and no `stickiness`");
             self.report(problem.help("give it a limit: `rollback: [{ metric: error-rate, max: 5%, window: 5m }]`"));
@@ -136,7 +136,7 @@ impl Check<'_> {
             let problem = Problem::new(alerts.place, "nothing can raise these alerts");
             self.report(problem.label("there is no `rollback` limit").help("give the rollout one"));
         }
-        if revision.is_empty() && !rollback.is_empty() {
+        if revision == Some("") && !rollback.is_empty() {
             let problem = Problem::new(raw.canary.place, "the canary has no version");
             self.report(problem.label("once it has failed, nothing would tell the next one from it").help(
                 "give the backend a `version`, or the rollout a `revision`, and change it with every new canary",

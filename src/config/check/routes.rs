@@ -17,7 +17,7 @@ const MOST_WEIGHT: u64 = 1_000_000;
 pub(super) struct Routes {
     /// `route/rule`.
     pub(super) rule_names: Names,
-    pub(super) routes: Option<Vec<Route>>,
+    pub(super) list: Option<Vec<Route>>,
     pub(super) rules: Option<Vec<Rule>>,
     /// The backends of each rule, as far as they are right; what a rollout is checked against.
     pub(super) backends_of: Vec<Option<Vec<BackendId>>>,
@@ -28,16 +28,12 @@ impl Check<'_> {
     pub(super) fn routes(self, list: Option<&Vec<At<raw::Route>>>, backends: &Names) -> Routes {
         let mut found = Routes {
             rule_names: Names::new("rule"),
-            routes: None,
+            list: None,
             rules: None,
             backends_of: Vec::new(),
             entries: Vec::new(),
         };
         let Some(list) = list else { return found };
-        if list.is_empty() {
-            self.report(Problem::new(Place::default(), "`routes` has nothing in it").label("at least one"));
-            return found;
-        }
         let count: usize = list.iter().filter_map(|at| at.get()?.rules.get()).map(Vec::len).sum();
         if list.len().max(count) > MOST_ITEMS {
             self.report(Problem::new(list[0].place, format!("more than {MOST_ITEMS} routes or rules")));
@@ -45,35 +41,36 @@ impl Check<'_> {
         }
         let (mut names, mut rules) = (Names::new("route"), Vec::new());
         let mut reached = Reached::default();
-        found.routes = all(list.iter().enumerate().map(|(index, at)| {
+        found.list = all(list.iter().enumerate().map(|(index, at)| {
             let raw = at.get()?;
             let name = self.name(&raw.name, at.place);
-            if let Some(name) = &name {
-                names.declare(name, raw.name.place, index, self);
-            }
+            let known_as = name.as_deref().filter(|name| names.declare(name, raw.name.place, index, self));
             let hostnames = self.hostnames(raw.hostnames.as_ref());
             let list = raw.rules.need("rules", at.place, self.problems)?;
             self.length("rules", list.len(), raw.rules.place);
             let mut own_names = Names::new("rule");
             for (position, at) in list.iter().enumerate() {
-                let id = RuleId::new(rules.len());
-                let rule = self.rule(at, position, backends, &mut own_names);
-                if let (Some(route), Some((rule, _))) = (&name, &rule) {
-                    found.rule_names.declare(&format!("{route}/{rule}"), at.place, id.index(), self);
+                let (id, rule) = (RuleId::new(rules.len()), self.rule(at, position, backends));
+                found.backends_of.push(rule.refs.as_ref().map(|refs| refs.iter().map(|r| r.backend).collect()));
+                if let (Some(route), Some(name)) = (known_as, &rule.name) {
+                    let full = format!("{route}/{name}");
+                    if own_names.declare(name, rule.name_place, position, self) {
+                        found.rule_names.declare(&full, rule.name_place, id.index(), self);
+                    } else if let Some(first) = found.rule_names.index(&full) {
+                        // Which of the two a rollout means is anybody's guess, so nothing is said about it.
+                        found.backends_of[first] = None;
+                    }
                 }
-                let (refs, matches) =
-                    rule.as_ref().map_or((None, None), |(_, body)| (body.refs.clone(), body.matches.clone()));
-                found.backends_of.push(refs.as_ref().map(|refs| refs.iter().map(|r| r.backend).collect()));
-                if let (Some(hostnames), Some(matches)) = (&hostnames, matches) {
-                    let new: Vec<_> = hostnames
-                        .iter()
-                        .flat_map(|host| matches.iter().map(move |m| (host.clone(), m.clone())))
-                        .collect();
+                if let (Some(hostnames), Some(matches)) = (&hostnames, rule.matches) {
+                    let pairs =
+                        hostnames.iter().flat_map(|host| matches.iter().map(move |m| (host.clone(), m.clone())));
+                    let new: Vec<_> = pairs.collect();
                     reached.add(&new, at.place, self);
                     found.entries.extend(new.into_iter().map(|(host, m)| (host, m, id)));
                 }
-                rules.push(rule.zip(refs).map(|((name, _), backend_refs)| Rule {
-                    route: RouteId::new(index),
+                let route = RouteId::new(index);
+                rules.push(rule.name.zip(rule.refs).map(|(name, backend_refs)| Rule {
+                    route,
                     name,
                     backend_refs,
                     rollout: None,
@@ -85,25 +82,19 @@ impl Check<'_> {
         found
     }
 
-    /// The rule's name and body.
-    fn rule(
-        self,
-        at: &At<raw::Rule>,
-        position: usize,
-        backends: &Names,
-        names: &mut Names,
-    ) -> Option<(Arc<str>, Body)> {
-        let raw = at.get()?;
+    /// The parts of a rule as far as they are right.
+    fn rule(self, at: &At<raw::Rule>, position: usize, backends: &Names) -> Parts {
+        let Some(raw) = at.get() else { return Parts { name: None, name_place: at.place, refs: None, matches: None } };
         let name = match &raw.name {
             Some(name) => self.name(name, at.place),
             None => Some(format!("rule-{position}").into()),
         };
-        if let Some(name) = &name {
-            names.declare(name, raw.name.as_ref().map_or(at.place, |name| name.place), position, self);
+        Parts {
+            name,
+            name_place: raw.name.as_ref().map_or(at.place, |name| name.place),
+            refs: self.backend_refs(&raw.backend_refs, at.place, backends),
+            matches: self.matches(raw.matches.as_ref()),
         }
-        let refs = self.backend_refs(&raw.backend_refs, at.place, backends);
-        let matches = self.matches(raw.matches.as_ref());
-        Some((name?, Body { refs, matches }))
     }
 
     fn backend_refs(
@@ -115,11 +106,16 @@ impl Check<'_> {
         let place = list.place;
         let list = list.need("backendRefs", owner, self.problems)?;
         self.length("backendRefs", list.len(), place)?;
-        let mut seen = Names::new("reference to a backend");
-        all(list.iter().enumerate().map(|(index, at)| {
+        let mut seen = HashMap::new();
+        all(list.iter().map(|at| {
             let raw = at.get()?;
             let backend = raw.name.need("name", at.place, self.problems).and_then(|name| {
-                seen.declare(name, raw.name.place, index, self);
+                if let Some(first) = seen.insert(name, raw.name.place) {
+                    let problem = Problem::new(raw.name.place, format!("the rule refers to `{name}` twice"));
+                    self.report(
+                        problem.label("the second one").also(first, "the first one").help("add the weights up"),
+                    );
+                }
                 backends.resolve(name, raw.name.place, self)
             });
             let weight = raw.weight.as_ref().map_or(Some(1), |at| {
@@ -135,8 +131,10 @@ impl Check<'_> {
     }
 }
 
-/// What a rule is besides its name.
-struct Body {
+/// A rule in pieces.
+struct Parts {
+    name: Option<Arc<str>>,
+    name_place: Place,
     refs: Option<Vec<BackendRef>>,
     matches: Option<Vec<RequestMatch>>,
 }

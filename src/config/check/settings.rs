@@ -105,6 +105,8 @@ impl Check<'_> {
         }
     }
 
+    /// A timeout that is right; `None` inside is for ever.
+    #[expect(clippy::option_option, reason = "the outer one says whether something was reported")]
     fn timeout(
         self,
         key: &str,

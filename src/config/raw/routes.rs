@@ -13,6 +13,7 @@ pub(in crate::config) struct Route {
     /// The hosts that the route is for, as in `shop.example.com` or `*.example.com`. Default: every host.
     pub(in crate::config) hostnames: Option<At<Vec<At<String>>>>,
     /// At least one. The most specific match wins, whatever the order.
+    #[schemars(length(min = 1))]
     pub(in crate::config) rules: At<Vec<At<Rule>>>,
 }
 
@@ -25,6 +26,7 @@ pub(in crate::config) struct Rule {
     /// Any one of them is enough. Default: every request.
     pub(in crate::config) matches: Option<At<Vec<At<RequestMatch>>>>,
     /// Who gets the requests; at least one.
+    #[schemars(length(min = 1))]
     pub(in crate::config) backend_refs: At<Vec<At<BackendRef>>>,
 }
 

@@ -1,0 +1,250 @@
+//! Everything that is refused, one by one: exactly one problem each, so that no mistake brings others in its train.
+
+use super::{GOOD, check_text, edited, with};
+
+/// Checks that `text` is refused for one reason only, which says `expected`.
+fn refused(text: &str, expected: &str) {
+    let problems = check_text(text).expect_err(expected);
+    let lines = problems.lines();
+    assert!(lines.len() == 1 && lines[0].contains(expected), "expected `{expected}` alone, found {lines:#?} in {text}");
+}
+
+#[test]
+fn the_good_file_is_good() {
+    check_text(GOOD).unwrap_or_else(|problems| panic!("{}", problems.report(false)));
+}
+
+#[test]
+fn shapes_and_keys() {
+    refused("", "the file is empty");
+    refused("# nothing\n", "the file is empty");
+    refused("listeners", "expected a mapping");
+    refused(&with("a: [1"), "not YAML: ");
+    refused(&with("---\nb: 1"), "one document a file");
+    refused(&with("timeout: {}"), "unknown key `timeout` (did you mean `timeouts`?)");
+    refused(&with("routes: []"), "`routes` is there twice");
+    refused(&with("tls: {}"), "does not have `tls` yet");
+    refused(&with("timeouts: 5s"), "expected a mapping");
+    refused(&with("headers: { via: yes }"), "expected `true` or `false`, found `yes`");
+    refused(&with("headers: { via: \"true\" }"), "found the text \"true\"");
+    refused(&edited("    rule: shop/everyone", "    steps: []\n    rule: shop/everyone"), "does not have `steps` yet");
+    refused(
+        &edited("    rule: shop/everyone", "    promotion: {}\n    rule: shop/everyone"),
+        "does not have `promotion` yet",
+    );
+    for key in ["filters", "retry", "timeouts"] {
+        let text = edited("      - name: everyone", &format!("      - name: everyone\n        {key}: []"));
+        refused(&text, &format!("does not have `{key}` yet"));
+    }
+    refused(&edited("weight: 90", "weight: ninety"), "expected a whole number, found `ninety`");
+    refused(&edited("weight: 90", "weight: -1"), "expected a whole number, found `-1`");
+    refused(&edited("weight: 90", "weight: \"90\""), "expected a whole number, found the text \"90\"");
+}
+
+#[test]
+fn what_is_required() {
+    let problems = check_text("limits: {}").unwrap_err().lines();
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    for key in ["listeners", "backends", "routes"] {
+        assert!(problems.iter().any(|line| line.ends_with(&format!("`{key}` is missing"))), "{problems:#?}");
+    }
+    refused(&edited("name: web, ", ""), "`name` is missing");
+    refused(&edited(", address: \"127.0.0.1:8080\"", ""), "`address` is missing");
+    refused(&edited("address: \"127.0.0.1:8080\"", "address:"), "`address` is empty");
+    refused(&edited("    stable: stable\n", ""), "`stable` is missing");
+    refused(&edited("        backendRefs: [{ name: canary }]\n", ""), "`backendRefs` is missing");
+    refused(&edited("[{ name: canary }]", "[]"), "`backendRefs` has nothing in it");
+    refused(
+        &edited("listeners:\n  - { name: web, address: \"127.0.0.1:8080\" }", "listeners: []"),
+        "`listeners` has nothing in it",
+    );
+    refused(&edited("max: 5%, ", ""), "`max` is missing");
+    refused(&edited(", window: 5m", ""), "`window` is missing");
+    refused(&edited("{ url: \"https://hooks.example.com/x\" }", "{}"), "`url` is missing");
+    refused(&edited("static: [\"10.0.0.1:8004\"]", "static: []"), "`static` has nothing in it");
+    refused(
+        &edited("[{ headers: [{ name: X-Canary, value: always }] }]", "[{ headers: [{ name: a }] }]"),
+        "`value` is missing",
+    );
+}
+
+#[test]
+fn names_and_references() {
+    refused(&edited("name: web,", "name: \"a b\","), "`a b` is no name");
+    refused(&edited("- name: testers", "- name: a/b"), "`a/b` is no name");
+    refused(&edited("- name: testers", "- name: everyone"), "two rules are called `everyone`");
+    refused(
+        &with("# x").replace("backends:\n", "backends:\n  - { name: stable, endpoints: { dns: \"x:1\" } }\n"),
+        "two backends are called `stable`",
+    );
+    refused(
+        &edited("listeners:\n", "listeners:\n  - { name: web, address: \"127.0.0.1:1\" }\n"),
+        "two listeners are called `web`",
+    );
+    refused(
+        &edited("[{ name: canary }]", "[{ name: canari }]"),
+        "no backend is called `canari` (did you mean `canary`?)",
+    );
+    refused(&edited("[{ name: canary }]", "[{ name: other }]"), "known here: `canary` and `stable`");
+    refused(&edited("[{ name: canary }]", "[{ name: canary }, { name: canary }]"), "the rule refers to `canary` twice");
+    refused(
+        &edited("rule: shop/everyone", "rule: shop/everyon"),
+        "no rule is called `shop/everyon` (did you mean `shop/everyone`?)",
+    );
+    refused(&edited("    canary: canary", "    canary: canry"), "no backend is called `canry`");
+    refused(&edited("    canary: canary", "    canary: stable"), "`stable` and `canary` are the same backend");
+    refused(&edited("rule: shop/everyone", "rule: shop/testers"), "the rule does not refer to the backend `stable`");
+    refused(
+        &with("  - { name: two, rule: shop/everyone, stable: stable, canary: canary, stickiness: { cookie: c } }"),
+        "two rollouts guard this rule",
+    );
+    refused(
+        &with("  - { name: shop, rule: shop/testers, stable: stable, canary: canary, stickiness: { cookie: c } }")
+            .replace("[{ name: canary }]", "[{ name: canary }, { name: stable }]"),
+        "two rollouts are called `shop`",
+    );
+    refused(&edited("weight: 90", "weight: 1000001"), "a weight of 1000001 is too much");
+    refused(&edited("version: \"1.4.1\"", "version: \"\""), "`version` is empty");
+}
+
+#[test]
+fn addresses() {
+    refused(&edited("127.0.0.1:8080", ":8080"), "every address is `0.0.0.0:8080`");
+    refused(&edited("127.0.0.1:8080", "localhost:8080"), "write `127.0.0.1:8080`");
+    refused(&edited("127.0.0.1:8080", "127.0.0.1"), "add a port, as in `127.0.0.1:8080`");
+    refused(&edited("127.0.0.1:8080", "::1:8080"), "write `[::1]:8080`");
+    refused(&edited("127.0.0.1:8080", "127.0.0.1:99999"), "is no address and port");
+    refused(
+        &edited("10.0.0.1:8004", "my-service:8004"),
+        "a name is for a backend's `endpoints: { dns: \"my-service:8004\" }`",
+    );
+    refused(&edited("10.0.0.1:8004", "10.0.0.1:0"), "nobody can connect to port 0");
+    refused(&edited("\"10.0.0.1:8004\"", "\"10.0.0.1:8004\", \"10.0.0.1:8004\""), "`10.0.0.1:8004` is there twice");
+    refused(
+        &edited("listeners:\n", "listeners:\n  - { name: x, address: \"127.0.0.1:8080\" }\n"),
+        "is taken by another listener",
+    );
+    refused(
+        &edited("listeners:\n", "listeners:\n  - { name: x, address: \"[::]:8080\" }\n"),
+        "is taken by another listener",
+    );
+    refused(&with("admin: { address: \"0.0.0.0:8080\" }"), "`0.0.0.0:8080` is taken by another listener");
+    refused(&edited("127.0.0.1:8080", "0.0.0.0:9900"), "is where the admin listener is");
+    refused(&with("admin: { tokenFile: \"\" }"), "`tokenFile` is an empty path");
+    refused(&with("dns: { nameservers: [one] }"), "`one` is no address and port");
+    refused(&with("dns: { nameservers: [\"10.0.0.1:0\"] }"), "nobody can connect to port 0");
+    refused(&edited("stable:8004", "stable"), "`stable` has no port (as in `stable:8080`)");
+    refused(&edited("stable:8004", "stable:http"), "`http` is no port");
+    refused(&edited("stable:8004", "stable:0"), "`0` is no port");
+    refused(&edited("stable:8004", "sta ble:1"), "`sta ble` is no host name");
+    refused(&edited("stable:8004", "10.0.0.1:80"), "is an address, not a name (write `static: [\"10.0.0.1:80\"]`)");
+    refused(
+        &edited("{ dns: \"stable:8004\" }", "{ dns: \"stable:1\", static: [\"10.0.0.1:1\"] }"),
+        "both `dns` and `static`",
+    );
+    refused(&edited("{ dns: \"stable:8004\" }", "{}"), "expected one of `dns` and `static`");
+    refused(&edited("{ dns: \"stable:8004\" }", "dns"), "expected `{ dns: … }`");
+}
+
+#[test]
+fn matches() {
+    let host = |text: &str| edited("[shop.example.com]", &format!("[\"{text}\"]"));
+    refused(&host("*"), "leave `hostnames` out for every host");
+    refused(&host("http://a"), "the host alone, without `http://`");
+    refused(&host("a:80"), "the host alone, without a port");
+    refused(&host("a.*.b"), "a `*` stands alone before the first dot");
+    refused(&host("a..b"), "`a..b` is no host name");
+    refused(&host("a\", \"A"), "`A` is there twice");
+    let m = |text: &str| edited("[{ headers: [{ name: X-Canary, value: always }] }]", &format!("[{{ {text} }}]"));
+    refused(&m("path: { value: a }"), "`a` is no path (write `/a`)");
+    refused(&m("path: { value: \"/a?b\" }"), "for the query there are `queryParams`");
+    refused(&m("path: { value: \"/a b\" }"), "percent-encode");
+    refused(&m("path: { type: Prefix, value: /a }"), "unknown value `Prefix`");
+    refused(&m("path: { type: exact, value: /a }"), "did you mean `Exact`?");
+    refused(&m("path: { type: RegularExpression, value: \"(\" }"), "bad regular expression: unclosed group");
+    refused(&m("path: { type: RegularExpression, value: \"a)|(b\" }"), "bad regular expression: unopened group");
+    refused(
+        &m("path: { type: RegularExpression, value: \"(a{999}){999}\" }"),
+        "bad regular expression: Compiled regex exceeds size limit",
+    );
+    refused(&m("method: get"), "write `GET`");
+    refused(&m("method: CONNECT"), "`CONNECT` never reaches a rule");
+    refused(&m("method: \"G E\""), "`G E` is no method");
+    refused(&m("headers: [{ name: \"a b\", value: x }]"), "`a b` is no name of a header");
+    refused(&m("cookies: [{ name: \"a;b\", value: x }]"), "`a;b` is no name of a cookie");
+    refused(&m("queryParams: [{ name: \"a=b\", value: x }]"), "`a=b` is no name of a query parameter");
+    refused(&m("headers: [{ type: PathPrefix, name: a, value: x }]"), "unknown value `PathPrefix`");
+    refused(
+        &edited("        matches: [{ headers: [{ name: X-Canary, value: always }] }]\n", ""),
+        "no request reaches this rule",
+    );
+}
+
+#[test]
+fn rollback_limits() {
+    let limit = |text: &str| edited("metric: error-rate, max: 5%, window: 5m", text);
+    refused(&limit("metric: error_rate, max: 5%, window: 5m"), "did you mean `error-rate`?");
+    refused(&limit("metric: latency-p100, max: 5s, window: 5m"), "no metric is called `latency-p100`");
+    refused(&limit("metric: latency-p0, max: 5s, window: 5m"), "no metric is called `latency-p0`");
+    refused(&limit("metric: latency-p99.9999, max: 5s, window: 5m"), "no metric is called `latency-p99.9999`");
+    refused(&limit("metric: error-rate, max: 5, window: 5m"), "a ratio is written `5%` or `0.05`");
+    refused(&limit("metric: error-rate, max: 500ms, window: 5m"), "a ratio is written `5%` or `0.05`");
+    refused(&limit("metric: error-rate, max: 0%, window: 5m"), "one failure would breach it");
+    refused(&limit("metric: error-rate, max: 100%, window: 5m"), "nothing could breach it");
+    refused(&limit("metric: latency-p99, max: 5%, window: 5m"), "no unit of time is called `%`");
+    refused(&limit("metric: latency-p99, max: 1234ms, window: 5m"), "`1.2s` or `1.3s`");
+    refused(&limit("metric: latency-p99, max: 1500ns, window: 5m"), "`1us` or `2us`");
+    refused(&limit("metric: latency-p99, max: 1h, window: 5m"), "exactly: `16m40s`");
+    refused(&limit("metric: latency-mean, max: 0s, window: 5m"), "every request would breach it");
+    refused(&limit("metric: latency-mean, max: 500, window: 5m"), "a duration needs a unit: `500s`, `500ms` or `500m`");
+    refused(&limit("metric: error-rate, max: 5%, window: 100ms"), "`window` cannot be 100ms");
+    refused(&limit("metric: error-rate, max: 5%, window: 2d"), "`window` cannot be 2d");
+    refused(&limit("metric: error-rate, max: 5%, window: 5m, minRequests: 0"), "`minRequests` cannot be 0");
+    refused(&limit("metric: error-rate, max: 5%, window: 5m, falseAlarmRate: 0"), "`falseAlarmRate` cannot be 0");
+    refused(&limit("metric: error-rate, max: 5%, window: 5m, falseAlarmRate: 0.5"), "`falseAlarmRate` cannot be 0.5");
+    refused(
+        &limit("metric: latency-mean, max: 5s, window: 5m, falseAlarmRate: 1e-5"),
+        "`falseAlarmRate` has no effect on `latency-mean`",
+    );
+    let twice = "metric: error-rate, max: 5%, window: 5m }\n      - { metric: error-rate, max: 6%, window: 300s";
+    refused(&limit(twice), "two limits for `error-rate` over 5m");
+    let slow = limit("metric: latency-p99, max: 5s, window: 5m") + "timeouts: { request: 5s }\n";
+    refused(&slow, "no request can be slower than this limit");
+}
+
+#[test]
+fn rollouts() {
+    refused(&edited("{ header: X-User-Id }", "{ header: \"a b\" }"), "`a b` is no name of a header");
+    refused(&edited("{ header: X-User-Id }", "{ cooky: a }"), "unknown key `cooky` (did you mean `cookie`?)");
+    refused(&edited("{ header: X-User-Id }", "{ clientIP: false }"), "keeps nobody anywhere");
+    refused(&edited("{ header: X-User-Id }", "{ header: a, cookie: b }"), "both `header` and `cookie`");
+    refused(&edited("https://hooks.example.com/x", "ftp://a"), "`ftp://a` is no address for a webhook");
+    refused(&edited("https://hooks.example.com/x", "hooks.example.com"), "is no address for a webhook");
+    refused(&edited("{ webhook: { url: \"https://hooks.example.com/x\" } }", "{ email: a }"), "unknown key `email`");
+    refused(
+        &edited("    rollback:\n      - { metric: error-rate, max: 5%, window: 5m }\n", ""),
+        "nothing can raise these alerts",
+    );
+    refused(&edited("version: \"1.5.0\", ", ""), "the canary has no version");
+    let idle = edited("    rollback:\n      - { metric: error-rate, max: 5%, window: 5m }\n", "");
+    refused(&idle.replace("    stickiness: { header: X-User-Id }\n", ""), "this rollout does nothing");
+}
+
+#[test]
+fn settings() {
+    refused(&with("limits: { headerBytes: 1 }"), "`headerBytes` cannot be 1B");
+    refused(&with("limits: { headerBytes: 64kib }"), "a size is a whole number of bytes and a unit");
+    refused(&with("limits: { headerCount: 0 }"), "`headerCount` cannot be 0");
+    refused(&with("limits: { headerCount: 101 }"), "`headerCount` cannot be 101");
+    refused(&with("limits: { connectionsPerWorker: 0 }"), "`connectionsPerWorker` cannot be 0");
+    for key in ["headerRead", "idle", "connect", "responseHead", "request"] {
+        refused(&with(&format!("timeouts: {{ {key}: 0s }}")), &format!("`{key}` cannot be 0s (`off` waits for ever)"));
+        refused(&with(&format!("timeouts: {{ {key}: 10 }}")), "a duration needs a unit: `10s`, `10ms` or `10m`");
+    }
+    refused(&with("timeouts: { idle: never }"), "a duration is a number and a unit");
+    refused(&with("drain: { grace: 5 s }"), "no unit of time is called ` s`");
+    refused(&with("drain: { timeout: off }"), "a duration is a number and a unit");
+    refused(&with("drain: { timeout: 30d }"), "`timeout` cannot be 30d");
+    refused(&with("store: { dir: x }"), "unknown key `dir`");
+    refused(&with("store: { file: \"\" }"), "`file` is an empty path");
+}
