@@ -2,7 +2,7 @@
 //!
 //! A file becomes a plan in three steps, none of which stops at the first mistake: `yaml` reads the text into a tree
 //! with places, `lenient` reads the tree into the types of `raw`, and `check` turns those into a
-//! [`Plan`](crate::plan::Plan). Whatever is wrong on the way is collected and shown at once, each with its line.
+//! [`Plan`]. Whatever is wrong on the way is collected and shown at once, each with its line.
 
 mod at;
 mod check;
