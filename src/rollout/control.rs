@@ -120,7 +120,7 @@ impl Controller {
     /// # Errors
     /// When the thread that saves cannot be started.
     pub fn new(
-        plan: Arc<Plan>,
+        plan: &Arc<Plan>,
         mut store: Box<dyn Store>,
         registry: &Registry,
         now: Now,
@@ -130,7 +130,7 @@ impl Controller {
             tracing::error!(%error, "every canary is kept out until its revision changes or you say `serin retry`");
         }
         let mut controller = Self {
-            plan: Arc::clone(&plan),
+            plan: Arc::clone(plan),
             judges: Vec::new(),
             past_unreadable: loaded.is_err(),
             handed_over: loaded.as_ref().ok().cloned(),
@@ -144,9 +144,9 @@ impl Controller {
     }
 
     /// Another plan is in force: rollouts that stay keep what is known, new ones begin, others are parked.
-    pub fn apply_plan(&mut self, plan: Arc<Plan>, registry: &Registry, now: Now) -> Effects {
+    pub fn apply_plan(&mut self, plan: &Arc<Plan>, registry: &Registry, now: Now) -> Effects {
         let read = |key: &SeriesKey| registry.totals(key);
-        let old_plan = std::mem::replace(&mut self.plan, Arc::clone(&plan));
+        let old_plan = std::mem::replace(&mut self.plan, Arc::clone(plan));
         let old_judges = std::mem::take(&mut self.judges);
         let names = old_plan.rollouts.iter().map(|spec| Arc::clone(&spec.name));
         let mut old: BTreeMap<_, _> = names.zip(old_judges).collect();
@@ -157,9 +157,9 @@ impl Controller {
                 if state.phase == Phase::RolledBack && state.revision == spec.revision {
                     after.add(spec, Action::Log(Notice::KeptOut));
                 }
-                Judge::new(&plan, spec, state, read)
+                Judge::new(plan, spec, state, read)
             });
-            let actions = judge.planned(&plan, spec, read, now);
+            let actions = judge.planned(plan, spec, read, now);
             self.judges.push(judge);
             actions.into_iter().for_each(|action| after.add(spec, action));
         }
@@ -330,3 +330,6 @@ fn log(rollout: &str, revision: &str, notice: &Notice) {
         Notice::Retried => tracing::info!(rollout, revision, "an operator gave the revision another trial"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub use counters::{Delta, Reader};
 pub use detector::Detector;
 pub use limits::{Finding, Guard, Reason, Verdict};
 pub use machine::{Action, Event, Notice, Observation, step};
-pub use record::{Breach, Cause, Decision, Unit};
+pub use record::{Breach, Decision, Grounds, Unit};
 pub use state::{Phase, State};
 pub use status::{LatencyStatus, LimitStatus, RolloutStatus, SideStatus};
 pub use time::{Clock, Now, Timestamp, duration_text};

@@ -128,7 +128,8 @@ pub fn duration_text(duration: Duration) -> String {
         return if duration.is_zero() { "0s".to_owned() } else { format!("{}us", duration.as_micros()) };
     }
     let parts = [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "m"), (ms / 1_000 % 60, "s"), (ms % 1_000, "ms")];
-    parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect()
+    let parts = parts.iter().filter(|(n, _)| *n > 0);
+    parts.fold(String::new(), |text, (n, unit)| text + &n.to_string() + unit)
 }
 
 #[cfg(test)]
