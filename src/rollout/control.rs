@@ -101,7 +101,7 @@ pub enum RetryError {
 }
 
 impl Effects {
-    /// Calls `publish` with the canaries' shares, in the order of [`RolloutId`](crate::plan::RolloutId)s, if workers have to see another
+    /// Calls `publish` with the canaries' shares, in the order of the plan's rollouts, if workers have to see another
     /// snapshot: always when a plan was taken up, otherwise when a share changed.
     pub fn publish(self, publish: impl FnOnce(&[Option<f64>])) -> Published {
         if self.publish {
@@ -209,8 +209,8 @@ impl Controller {
         after.notices.iter().for_each(|(rollout, revision, notice)| log(rollout, revision, notice));
     }
 
-    /// The canaries' shares, in the order of [`RolloutId`](crate::plan::RolloutId)s, as [`Snapshot::new`](crate::plan::Snapshot::new) takes
-    /// them: for snapshots that are published for another reason, such as new endpoints.
+    /// The canaries' shares, in the order of the plan's rollouts, as [`Snapshot::new`](crate::plan::Snapshot::new)
+    /// takes them: for snapshots that are published for another reason, such as new endpoints.
     pub fn canary_shares(&self) -> Vec<Option<f64>> {
         self.judges.iter().map(|judge| judge.state.canary_share()).collect()
     }
