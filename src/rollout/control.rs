@@ -83,7 +83,7 @@ pub struct Rollbacks {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum RetryError {
     /// There is no such rollout.
-    #[error("there is no rollout `{name}`; there are: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    #[error("there is no rollout `{name}`; there are: {}", listed(known))]
     Unknown {
         /// What was asked for.
         name: String,
@@ -304,6 +304,10 @@ impl After {
             Action::Log(notice) => self.notices.push((Arc::clone(&spec.name), Arc::clone(&spec.revision), notice)),
         }
     }
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn document(state: &State) -> serde_json::Value {

@@ -276,7 +276,8 @@ mod tests {
 
     fn happening() -> impl Strategy<Value = Happening> {
         prop_oneof![
-            4 => (proptest::bool::weighted(0.2), any::<bool>()).prop_map(|(breach, ready)| Happening::Tick { breach, ready }),
+            4 => (proptest::bool::weighted(0.2), any::<bool>())
+                .prop_map(|(breach, ready)| Happening::Tick { breach, ready }),
             3 => (0..4_u8).prop_map(Happening::Plan),
             1 => Just(Happening::Retry),
             2 => Just(Happening::Restart),
@@ -287,7 +288,9 @@ mod tests {
         /// Against a model that knows only which revisions failed: whatever happens, one that did has no traffic, and
         /// one that did not has what the file says; and the actions tell the same as the state.
         #[test]
-        fn a_failed_revision_never_gets_traffic(happenings in proptest::collection::vec(happening(), 1..60), weight in 0.0..=100.0) {
+        fn a_failed_revision_never_gets_traffic(
+            happenings in proptest::collection::vec(happening(), 1..60), weight in 0.0..=100.0,
+        ) {
             let (mut current, mut failed) = (spec("0"), BTreeSet::new());
             let mut state = State::new(&current, at(0));
             let mut share = state.canary_share();

@@ -30,5 +30,5 @@ pub use machine::{Action, Event, Notice, Observation, step};
 pub use record::{Breach, Decision, Grounds, Unit};
 pub use state::{Phase, State};
 pub use status::{LatencyStatus, LimitStatus, RolloutStatus, SideStatus};
-pub use time::{Clock, Now, Timestamp, duration_text};
+pub use time::{Clock, Now, TICK, Timestamp, duration_text};
 pub use window::Window;

@@ -6,6 +6,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// How often the controller should [tick](super::Controller::tick).
+///
+/// Evidence is seen at the tick after it was made, and one tick later when good requests that came before it in the
+/// same batch drown it (see [`Detector`](super::Detector)). Twice this has to leave time to publish within the 300 ms
+/// that a breach may take.
+pub const TICK: Duration = Duration::from_millis(100);
+
 /// The process's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

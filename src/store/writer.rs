@@ -1,7 +1,7 @@
 //! Saves on a thread of its own, so that a disk that takes its time, or never answers, delays no judgement.
 //!
 //! States replace each other, so only the latest is worth writing: what comes while a save is under way waits, and the
-//! newest of it is written next. A save that fails is tried again, every tick's length, until it or a later one works.
+//! newest of it is written next. A save that fails is tried again, four times a second, until it or a later one works.
 
 use super::{Documents, Store};
 use std::io;
