@@ -27,8 +27,6 @@ pub(super) enum Request {
     Drain,
 }
 
-/// How often the judge looks. A breach is acted on within one tick of the request that makes the evidence.
-const TICK: Duration = Duration::from_millis(100);
 /// How long readiness waits for the first answers of the name servers.
 const FIRST_LOOKUPS: Duration = Duration::from_secs(2);
 /// How long leaving waits for the state to be saved and alerts to be delivered.
@@ -94,7 +92,7 @@ impl Control {
         let (clock, workers_clock) = (rollout::Clock::start(), proxy::Clock::start());
         let (results, discovered) = mpsc::channel(64);
         let known = KnownEndpoints::new(&plan, results);
-        let (controller, effects) = Controller::new(Arc::clone(&plan), store, &registry, clock.now())?;
+        let (controller, effects) = Controller::new(&plan, store, &registry, clock.now())?;
         let endpoints = known.of(&plan);
         let first = Snapshot::new(Arc::clone(&plan), endpoints.clone(), &controller.canary_shares(), &registry);
         let snapshots = Arc::new(ArcSwap::from_pointee(first));
@@ -138,7 +136,7 @@ impl Control {
     /// Runs until the process has drained.
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let Some(mut inbox) = self.inbox.take() else { return };
-        let mut ticks = tokio::time::interval(TICK);
+        let mut ticks = tokio::time::interval(rollout::TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while !self.has_left() {
             tokio::select! {
@@ -243,7 +241,7 @@ impl Control {
         self.facts.hash = Arc::from(plan.hash.as_str());
         self.loaded_at = self.clock.now().wall.to_string();
         self.known.apply(&plan);
-        let effects = self.controller.apply_plan(Arc::clone(&plan), &self.registry, self.clock.now());
+        let effects = self.controller.apply_plan(&plan, &self.registry, self.clock.now());
         self.act(effects);
         self.listeners.change(&plan.listeners, opened, &self.workers);
         Ok(())

@@ -202,9 +202,9 @@ fn host(url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::rollout::{Cause, Timestamp};
+    use crate::rollout::{Grounds, Timestamp};
     use crate::store::{self, Documents, Store};
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{TcpListener, TcpStream};
@@ -225,11 +225,12 @@ mod tests {
             weight: 10.0,
             requests: 16,
             failed: 8,
-            cause: Cause::StateUnreadable,
+            grounds: Grounds::StateUnreadable,
         }
     }
 
-    fn read_body(stream: &TcpStream) -> serde_json::Value {
+    /// The JSON body of the request that comes over `stream`.
+    pub(in crate::rollout) fn read_body(stream: &TcpStream) -> serde_json::Value {
         let mut reader = BufReader::new(stream);
         let (mut line, mut length) = (String::new(), 0);
         while reader.read_line(&mut line).unwrap() > 2 {
@@ -300,17 +301,22 @@ mod tests {
     #[test]
     fn an_alert_waits_for_its_state_to_be_saved() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (url, mut alerter) = (format!("http://{}/", listener.local_addr().unwrap()), Alerter::new(QUICK));
+        let url = format!("http://{}/", listener.local_addr().unwrap()).into();
+        let receive = || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let body = read_body(&stream);
+            write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").unwrap();
+            body["decision"]["revision"].as_str().unwrap().to_owned()
+        };
         let (save, told) = mpsc::channel();
         let mut writer = store::Writer::start(Box::new(Slow(told))).unwrap();
-        alerter.send(&url.into(), &decision(), Some(writer.save(Documents::new())));
-        listener.set_nonblocking(true).unwrap();
-        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-        listener.set_nonblocking(false).unwrap();
+        let mut alerter = Alerter::new(QUICK);
+        // The second overtakes the first, which waits, and so shows that the first had its turn.
+        alerter.send(&url, &decision(), Some(writer.save(Documents::new())));
+        alerter.send(&url, &Decision { revision: "second".into(), ..decision() }, None);
+        assert_eq!(receive(), "second");
         save.send(()).unwrap();
-        let (mut stream, _) = listener.accept().unwrap();
-        read_body(&stream);
-        write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").unwrap();
+        assert_eq!(receive(), "1.5.0");
         assert_eq!(alerter.flush(Duration::from_secs(30)), 0);
     }
 

@@ -83,7 +83,7 @@ pub struct Rollbacks {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum RetryError {
     /// There is no such rollout.
-    #[error("there is no rollout `{name}`; there are: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    #[error("there is no rollout `{name}`; there are: {}", listed(known))]
     Unknown {
         /// What was asked for.
         name: String,
@@ -101,7 +101,7 @@ pub enum RetryError {
 }
 
 impl Effects {
-    /// Calls `publish` with the canaries' shares, in the order of [`RolloutId`](crate::plan::RolloutId)s, if workers have to see another
+    /// Calls `publish` with the canaries' shares, in the order of the plan's rollouts, if workers have to see another
     /// snapshot: always when a plan was taken up, otherwise when a share changed.
     pub fn publish(self, publish: impl FnOnce(&[Option<f64>])) -> Published {
         if self.publish {
@@ -120,7 +120,7 @@ impl Controller {
     /// # Errors
     /// When the thread that saves cannot be started.
     pub fn new(
-        plan: Arc<Plan>,
+        plan: &Arc<Plan>,
         mut store: Box<dyn Store>,
         registry: &Registry,
         now: Now,
@@ -130,7 +130,7 @@ impl Controller {
             tracing::error!(%error, "every canary is kept out until its revision changes or you say `serin retry`");
         }
         let mut controller = Self {
-            plan: Arc::clone(&plan),
+            plan: Arc::clone(plan),
             judges: Vec::new(),
             past_unreadable: loaded.is_err(),
             handed_over: loaded.as_ref().ok().cloned(),
@@ -144,9 +144,9 @@ impl Controller {
     }
 
     /// Another plan is in force: rollouts that stay keep what is known, new ones begin, others are parked.
-    pub fn apply_plan(&mut self, plan: Arc<Plan>, registry: &Registry, now: Now) -> Effects {
+    pub fn apply_plan(&mut self, plan: &Arc<Plan>, registry: &Registry, now: Now) -> Effects {
         let read = |key: &SeriesKey| registry.totals(key);
-        let old_plan = std::mem::replace(&mut self.plan, Arc::clone(&plan));
+        let old_plan = std::mem::replace(&mut self.plan, Arc::clone(plan));
         let old_judges = std::mem::take(&mut self.judges);
         let names = old_plan.rollouts.iter().map(|spec| Arc::clone(&spec.name));
         let mut old: BTreeMap<_, _> = names.zip(old_judges).collect();
@@ -157,9 +157,9 @@ impl Controller {
                 if state.phase == Phase::RolledBack && state.revision == spec.revision {
                     after.add(spec, Action::Log(Notice::KeptOut));
                 }
-                Judge::new(&plan, spec, state, read)
+                Judge::new(plan, spec, state, read)
             });
-            let actions = judge.planned(&plan, spec, read, now);
+            let actions = judge.planned(plan, spec, read, now);
             self.judges.push(judge);
             actions.into_iter().for_each(|action| after.add(spec, action));
         }
@@ -209,8 +209,8 @@ impl Controller {
         after.notices.iter().for_each(|(rollout, revision, notice)| log(rollout, revision, notice));
     }
 
-    /// The canaries' shares, in the order of [`RolloutId`](crate::plan::RolloutId)s, as [`Snapshot::new`](crate::plan::Snapshot::new) takes
-    /// them: for snapshots that are published for another reason, such as new endpoints.
+    /// The canaries' shares, in the order of the plan's rollouts, as [`Snapshot::new`](crate::plan::Snapshot::new)
+    /// takes them: for snapshots that are published for another reason, such as new endpoints.
     pub fn canary_shares(&self) -> Vec<Option<f64>> {
         self.judges.iter().map(|judge| judge.state.canary_share()).collect()
     }
@@ -306,6 +306,10 @@ impl After {
     }
 }
 
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 fn document(state: &State) -> serde_json::Value {
     serde_json::to_value(state).expect("a state is strings and numbers")
 }
@@ -330,3 +334,6 @@ fn log(rollout: &str, revision: &str, notice: &Notice) {
         Notice::Retried => tracing::info!(rollout, revision, "an operator gave the revision another trial"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,8 @@
 //! promised is about each request: failures that come in clumps break the assumption, not the arithmetic.)
 //!
 //! **Batches.** A tick knows how many requests ended and how many of them went wrong, not in which order. They are
-//! applied at once: `M <- max(M, 1) * L_wrong^k * L_right^(n - k)`. Written out, the exact `M` is the largest product of
-//! the `L`s since any earlier request, and the batch form's is the largest product since any earlier *batch*: the
+//! applied at once: `M <- max(M, 1) * L_wrong^k * L_right^(n - k)`. Written out, the exact `M` is the largest product
+//! of the `L`s since any earlier request, and the batch form's is the largest product since any earlier *batch*: the
 //! same products over fewer starts. So for whichever order the requests really had, the batch form is never above the
 //! exact one at the end of a batch, it raises no alarm before the exact one would have, and the bound on the average
 //! run length, counted in requests, is kept. What it costs is delay: a fault that begins inside a batch may be drowned
@@ -187,7 +187,10 @@ mod tests {
         }
 
         #[test]
-        fn nothing_is_ever_not_a_number(p0 in 0.0..=1.0, batches in proptest::collection::vec((0..1_u64 << 40, 0..1_u64 << 40), 1..20)) {
+        fn nothing_is_ever_not_a_number(
+            p0 in 0.0..=1.0,
+            batches in proptest::collection::vec((0..1_u64 << 40, 0..1_u64 << 40), 1..20),
+        ) {
             let mut detector = Detector::new(p0, ALPHA);
             for (wrong, right) in batches {
                 detector.observe(wrong, right);

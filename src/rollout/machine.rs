@@ -8,7 +8,7 @@
 //! revision in between does not let it back in, only [`Event::Retried`] does.
 
 use super::limits::{Finding, Verdict};
-use super::record::{Breach, Cause, Decision};
+use super::record::{Breach, Decision, Grounds};
 use super::state::{Phase, State};
 use super::time::Now;
 use crate::plan::Rollout;
@@ -129,7 +129,7 @@ fn judge_breach(spec: &Rollout, state: &State, observation: &Observation, now: N
         weight: observation.weight,
         requests: observation.requests,
         failed: observation.failed,
-        cause: Cause::Limit(Breach::new(limit, finding)),
+        grounds: Grounds::Limit(Breach::new(limit, finding)),
     };
     let mut next = state.clone();
     next.enter(Phase::RolledBack, now);
@@ -138,7 +138,7 @@ fn judge_breach(spec: &Rollout, state: &State, observation: &Observation, now: N
         Action::SetCanaryShare(next.canary_share()),
         Action::Save,
         Action::Alert(Box::new(decision.clone())),
-        Action::Count(decision.cause.label().to_owned()),
+        Action::Count(decision.grounds.label().to_owned()),
         Action::Log(Notice::RolledBack(Box::new(decision))),
     ];
     Some((next, actions))
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(actions[1], Action::Save);
         assert_eq!(actions[2], Action::Alert(Box::new(decision.clone())));
         assert_eq!((next.since, decision.at, decision.weight), (at(9).wall, at(9).wall, 10.0));
-        assert_eq!((decision.requests, decision.failed, decision.cause.label()), (16, 8, "error-rate"));
+        assert_eq!((decision.requests, decision.failed, decision.grounds.label()), (16, 8, "error-rate"));
     }
 
     #[test]
@@ -276,7 +276,8 @@ mod tests {
 
     fn happening() -> impl Strategy<Value = Happening> {
         prop_oneof![
-            4 => (proptest::bool::weighted(0.2), any::<bool>()).prop_map(|(breach, ready)| Happening::Tick { breach, ready }),
+            4 => (proptest::bool::weighted(0.2), any::<bool>())
+                .prop_map(|(breach, ready)| Happening::Tick { breach, ready }),
             3 => (0..4_u8).prop_map(Happening::Plan),
             1 => Just(Happening::Retry),
             2 => Just(Happening::Restart),
@@ -287,7 +288,9 @@ mod tests {
         /// Against a model that knows only which revisions failed: whatever happens, one that did has no traffic, and
         /// one that did not has what the file says; and the actions tell the same as the state.
         #[test]
-        fn a_failed_revision_never_gets_traffic(happenings in proptest::collection::vec(happening(), 1..60), weight in 0.0..=100.0) {
+        fn a_failed_revision_never_gets_traffic(
+            happenings in proptest::collection::vec(happening(), 1..60), weight in 0.0..=100.0,
+        ) {
             let (mut current, mut failed) = (spec("0"), BTreeSet::new());
             let mut state = State::new(&current, at(0));
             let mut share = state.canary_share();

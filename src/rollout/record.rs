@@ -24,13 +24,13 @@ pub struct Decision {
     /// Those of them that failed.
     pub failed: u64,
     /// What it came from.
-    pub cause: Cause,
+    pub grounds: Grounds,
 }
 
 /// What a decision came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Cause {
+pub enum Grounds {
     /// A limit was breached.
     Limit(Breach),
     /// The state that says which revisions failed could not be read, so none is trusted until someone says retry.
@@ -119,7 +119,7 @@ impl Breach {
     }
 }
 
-impl Cause {
+impl Grounds {
     /// The value of the label `reason` of `serin_rollbacks_total`.
     pub fn label(&self) -> &str {
         match self {
@@ -133,8 +133,8 @@ impl fmt::Display for Decision {
     /// One sentence, for a log line or a chat message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rollout {}: canary {} taken out: ", self.rollout, self.revision)?;
-        match &self.cause {
-            Cause::Limit(breach) => {
+        match &self.grounds {
+            Grounds::Limit(breach) => {
                 let value = |value: Option<f64>| value.map_or("-".to_owned(), |value| breach.unit.text(value));
                 write!(
                     f,
@@ -149,7 +149,7 @@ impl fmt::Display for Decision {
                     (self.weight * 1_000.0).round() / 1_000.0,
                 )
             }
-            Cause::StateUnreadable => f.write_str("the saved state that says which revisions failed cannot be read"),
+            Grounds::StateUnreadable => f.write_str("the saved state that says which revisions failed cannot be read"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a rollout remembers, over ticks, reloads and restarts.
 
-use super::record::{Cause, Decision};
+use super::record::{Decision, Grounds};
 use super::time::{Now, Timestamp};
 use crate::plan::Rollout;
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ impl State {
             weight: 0.0,
             requests: 0,
             failed: 0,
-            cause: Cause::StateUnreadable,
+            grounds: Grounds::StateUnreadable,
         });
         state
     }

@@ -6,6 +6,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// How often the controller should [tick](super::Controller::tick).
+///
+/// Evidence is seen at the tick after it was made, and one tick later when good requests that came before it in the
+/// same batch drown it (see [`Detector`](super::Detector)). Twice this has to leave time to publish within the 300 ms
+/// that a breach may take.
+pub const TICK: Duration = Duration::from_millis(100);
+
 /// The process's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -128,7 +135,8 @@ pub fn duration_text(duration: Duration) -> String {
         return if duration.is_zero() { "0s".to_owned() } else { format!("{}us", duration.as_micros()) };
     }
     let parts = [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "m"), (ms / 1_000 % 60, "s"), (ms % 1_000, "ms")];
-    parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect()
+    let parts = parts.iter().filter(|(n, _)| *n > 0);
+    parts.fold(String::new(), |text, (n, unit)| text + &n.to_string() + unit)
 }
 
 #[cfg(test)]

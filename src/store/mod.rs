@@ -1,7 +1,7 @@
 //! Where the rollouts' state lives between two runs of the process.
 //!
-//! The rooms above decide what a state is; this one keeps it: one JSON document a rollout, by the rollout's name, all of
-//! them loaded at start and saved together, whole or not at all.
+//! The rooms above decide what a state is; this one keeps it: one JSON document a rollout, by the rollout's name, all
+//! of them loaded at start and saved together, whole or not at all.
 //!
 //! A state that cannot be read is an error here and never an empty one: it may say that a revision failed. The judge
 //! goes on without it by keeping every canary out, which serves all users; refusing to start would serve none.

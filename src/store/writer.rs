@@ -1,7 +1,7 @@
 //! Saves on a thread of its own, so that a disk that takes its time, or never answers, delays no judgement.
 //!
 //! States replace each other, so only the latest is worth writing: what comes while a save is under way waits, and the
-//! newest of it is written next. A save that fails is tried again, every tick's length, until it or a later one works.
+//! newest of it is written next. A save that fails is tried again, four times a second, until it or a later one works.
 
 use super::{Documents, Store};
 use std::io;
@@ -119,9 +119,9 @@ fn run(mut store: Box<dyn Store>, jobs: &Receiver<Job>, progress: &Progress) {
                 progress.failing.store(false, Relaxed);
                 *progress.saved.lock().unwrap_or_else(PoisonError::into_inner) = *number;
                 progress.changed.notify_all();
-                waiting.iter().for_each(|saved| {
+                for saved in waiting {
                     saved.send_replace(true);
-                });
+                }
                 (unsaved, failures) = (None, 0);
             }
             Err(error) => {
@@ -177,21 +177,21 @@ mod tests {
 
     #[test]
     fn a_save_that_fails_is_tried_until_it_works() {
-        let (saves, saved) = channel();
+        let (saves, received) = channel();
         let mut writer = Writer::start(Box::new(Flaky { failures: 2, saves })).unwrap();
         assert!(!wait(writer.save(documents(1))), "who waits is not kept waiting by a failure");
         assert!(!writer.flush(Duration::ZERO));
-        assert_eq!(saved.recv().unwrap(), documents(1));
+        assert_eq!(received.recv().unwrap(), documents(1));
         assert!(writer.flush(Duration::from_secs(10)));
     }
 
     #[test]
     fn the_last_state_is_what_is_there_in_the_end() {
-        let (saves, saved) = channel();
+        let (saves, received) = channel();
         let mut writer = Writer::start(Box::new(Flaky { failures: 0, saves })).unwrap();
         let last = (0..100).map(|n| writer.save(documents(n))).last().unwrap();
         assert!(wait(last));
         assert!(writer.flush(Duration::ZERO) && !writer.failing());
-        assert_eq!(saved.try_iter().last().unwrap(), documents(99));
+        assert_eq!(received.try_iter().last().unwrap(), documents(99));
     }
 }
