@@ -105,7 +105,7 @@ pub fn run<F: Front>(
 
     let outcome = Outcome::of(&Seen {
         canary_version: settings::CANARY_VERSION,
-        told_to_fail: story.told_to_fail && args.fail_rate > 0.0,
+        is_to_fail: args.fail_rate > 0.0,
         taken_out: story.taken_out,
         canary: canary.tally(),
         clients: seen,
@@ -121,7 +121,6 @@ pub fn run<F: Front>(
 
 /// What happened while the demo looked on.
 struct Story {
-    told_to_fail: bool,
     taken_out: bool,
     /// The judge's own words, once it has decided.
     decision: Option<String>,
@@ -139,7 +138,8 @@ fn look_on(
         .build()
         .map_err(|source| Error::Start { what: "timer", source })?;
     runtime.block_on(async {
-        let mut story = Story { told_to_fail: false, taken_out: false, decision: None };
+        let mut story = Story { taken_out: false, decision: None };
+        let mut told_to_fail = false;
         let operator = Operator::new(front.admin_address());
         let begun = Clock::start();
         let mut rates = Rates::default();
@@ -153,9 +153,9 @@ fn look_on(
                 _ = &mut interrupted => return Ok(story),
             }
             let elapsed = begun.elapsed();
-            if elapsed >= args.fails_after() && !story.told_to_fail {
+            if elapsed >= args.fails_after() && !told_to_fail {
                 canary.fail(args.fail_rate);
-                story.told_to_fail = true;
+                told_to_fail = true;
             }
             let rollout = operator.rollout().await;
             if let Some(rollout) = &rollout {
@@ -167,7 +167,7 @@ fn look_on(
                 admin: front.admin_address(),
                 elapsed,
                 total: args.duration,
-                canary: match (args.fail_rate > 0.0, story.told_to_fail) {
+                canary: match (args.fail_rate > 0.0, told_to_fail) {
                     (false, _) => Canary::StaysHealthy,
                     (true, false) => Canary::WillFail { at: args.fails_after() },
                     (true, true) => Canary::Fails { share: args.fail_rate, since: args.fails_after() },
