@@ -1,4 +1,4 @@
-//! The parts of a request's path, one by one: match, split, stickiness, header rewrite, record.
+//! The parts of a request's path, one by one: match, split, stickiness, header rewrite, record; and a step of the judge's detector.
 //!
 //! Everything here is pure and warm in cache, so these are lower bounds; what a request costs in all, system calls
 //! included, is measured by `just peers`.
@@ -12,6 +12,7 @@ use serin::plan::{
     BackendId, BackendRef, Fields, Headers, Hostname, Matcher, NameMatch, PathMatch, Request, RequestMatch, RuleId,
     Split, TextMatch, Wildcard, sticky_point,
 };
+use serin::rollout::Detector;
 use serin::stats::{Exchange, Histogram, Shard};
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,7 @@ fn main() {
     splitting(&mut criterion);
     rewriting(&mut criterion);
     recording(&mut criterion);
+    judging(&mut criterion);
     criterion.final_summary();
 }
 
@@ -172,4 +174,15 @@ fn recording(criterion: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// What a limit costs a tick, whatever the number of requests in it.
+fn judging(criterion: &mut Criterion) {
+    let mut detector = Detector::new(0.05, 1e-5);
+    criterion.bench_function("judge/detector step", |b| {
+        b.iter(|| {
+            detector.observe(black_box(2), black_box(98));
+            detector.evidence()
+        });
+    });
 }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             }
             Err(error) => fail(&error.to_string(), 1),
         },
-        Verb::Demo(options) => show(&options),
+        Verb::Demo(args) => show(&args),
         Verb::Retry(args) => match retry::run(&args) {
             Ok(text) => {
                 println!("{text}");
@@ -59,13 +59,13 @@ fn fail(error: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn show(options: &demo::Options) -> ExitCode {
+fn show(args: &demo::DemoArgs) -> ExitCode {
     let start = |config: &std::path::Path| {
         let app = App::start(Options { config: config.to_owned(), workers: machine::cpus() })?;
         let address = app.listener_address("web").ok_or("the demo's config has a listener named web")?;
         Ok(Fronted { address, app })
     };
-    match demo::run(options, &mut stdout(), stdout().is_terminal(), start) {
+    match demo::run(args, &mut stdout(), stdout().is_terminal(), start) {
         Ok(outcome) => {
             if outcome.is_as_promised() {
                 ExitCode::SUCCESS

@@ -161,7 +161,7 @@ class Bench:
             served = []
             calls = measure.system_calls(process.pids(), self.far, self.work / "strace.txt",
                                          lambda: served.append(self.load(proxy, "/", 64, 1)))  # fmt: skip
-            result["system_calls"] = calls / served[0].requests if calls else None
+            result["system_calls"] = calls / served[0].requests if calls and served[0].requests else None
         result["ready"] = statistics.median(ready)
         return result
 
@@ -182,6 +182,8 @@ class Bench:
                         process = started[proxy.name]
                         before = process.cpu_seconds()
                         load = self.load(proxy, path, connections, self.options.seconds)
+                        if load.requests == 0:
+                            raise Failed(f"{proxy.name} served nothing within {self.options.seconds} s: {load.errors}")
                         cpu_us = (process.cpu_seconds() - before) * 1e6 / load.requests
                         runs.append({"round": number, "row": row, "proxy": proxy.name, "cpu_us": cpu_us,
                                      "rate": load.requests_per_second, "p50": load.p50, "p99": load.p99,
@@ -214,7 +216,7 @@ def report(found, runs, footprints, options) -> str:
               "|---|--:|--:|--:|--:|--:|"]  # fmt: skip
     for name in names:
         f = footprints[name]
-        calls = "no strace" if f["system_calls"] is None else f"{f['system_calls']:.2f}"
+        calls = "–" if f["system_calls"] is None else f"{f['system_calls']:.2f}"
         lines.append(f"| {name} | {f['idle_rss'] / 2**20:.1f} MiB | {f['idle_connection'] / 1024:.1f} KiB "
                      f"| {f['busy_pair'] / 1024:.1f} KiB | {calls} | {f['ready'] * 1e3:.0f} ms |")  # fmt: skip
     return "\n".join(lines)

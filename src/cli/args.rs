@@ -34,8 +34,8 @@ pub enum Verb {
     /// Print the config file's JSON Schema
     #[command(after_help = "Example:\n  serin schema > serin.schema.json")]
     Schema,
-    /// See a failing canary taken out: two services, real load, the real proxy and judge, in one process
-    Demo(demo::Options),
+    /// See a failing canary being taken out
+    Demo(demo::DemoArgs),
     /// Give a revision that was taken out another chance
     Retry(retry::RetryArgs),
 }

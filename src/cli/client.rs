@@ -92,6 +92,14 @@ impl Client {
         Ok(Self { base: base(&args.admin)?, authorization: args.token_file.as_ref().map(authorization).transpose()? })
     }
 
+    /// The answer to a `GET` of `path`, which begins with a slash.
+    ///
+    /// # Errors
+    /// When nobody answers, or not with a success.
+    pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.call(Method::GET, path)
+    }
+
     /// The answer to a `POST` to `path`, which begins with a slash.
     ///
     /// # Errors

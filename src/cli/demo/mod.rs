@@ -5,10 +5,10 @@
 //! does, and from then on only looks at what an operator could see: the admin API, and its own services and clients.
 //! After a third of the time the canary begins to fail, and the ending is told from what was counted.
 
+mod args;
 mod clock;
 mod load;
 mod operator;
-mod options;
 mod outcome;
 mod service;
 mod settings;
@@ -16,9 +16,10 @@ mod settings;
 mod stand_in;
 mod table;
 
-pub use options::Options;
+pub use args::DemoArgs;
 pub use outcome::Outcome;
 
+use crate::rollout::Phase;
 use clock::Clock;
 use load::{Load, Rates};
 use operator::Operator;
@@ -84,7 +85,7 @@ pub enum Error {
 /// # Errors
 /// When something could not be started, or `out` was closed.
 pub fn run<F: Front>(
-    options: &Options,
+    args: &DemoArgs,
     out: &mut dyn Write,
     terminal: bool,
     start: impl FnOnce(&Path) -> Result<F, Box<dyn std::error::Error + Send + Sync>>,
@@ -92,23 +93,27 @@ pub fn run<F: Front>(
     let clock = Clock::start();
     let stable = Service::start(settings::STABLE_VERSION, clock)?;
     let canary = Service::start(settings::CANARY_VERSION, clock)?;
-    let settings = Settings::write(options, stable.address(), canary.address())?;
+    let settings = Settings::write(args, stable.address(), canary.address())?;
     let front = start(settings.file()).map_err(|source| Error::Front { config: settings.file().into(), source })?;
     let load = Load::start(front.address())?;
 
     let mut audience = Audience { out, terminal, drawn: 0, lines_told: 0 };
-    let looked = look_on(options, &front, &canary, &load, &mut audience);
+    let looked = look_on(args, &front, &canary, &load, &mut audience);
     let seen = load.stop();
     front.stop();
     let story = looked?;
 
     let outcome = Outcome::of(&Seen {
         canary_version: settings::CANARY_VERSION,
-        told_to_fail: story.told_to_fail && options.fail_rate > 0.0,
+        is_to_fail: args.fail_rate > 0.0,
         taken_out: story.taken_out,
         canary: canary.tally(),
         clients: seen,
     });
+    writeln!(audience.out)?;
+    if let Some(decision) = story.decision {
+        writeln!(audience.out, "The judge: {decision}")?;
+    }
     writeln!(audience.out, "The config that it ran with: {}", settings.file().display())?;
     writeln!(audience.out, "{outcome}")?;
     Ok(outcome)
@@ -116,12 +121,13 @@ pub fn run<F: Front>(
 
 /// What happened while the demo looked on.
 struct Story {
-    told_to_fail: bool,
     taken_out: bool,
+    /// The judge's own words, once it has decided.
+    decision: Option<String>,
 }
 
 fn look_on(
-    options: &Options,
+    args: &DemoArgs,
     front: &impl Front,
     canary: &Service,
     load: &Load,
@@ -132,7 +138,8 @@ fn look_on(
         .build()
         .map_err(|source| Error::Start { what: "timer", source })?;
     runtime.block_on(async {
-        let mut story = Story { told_to_fail: false, taken_out: false };
+        let mut story = Story { taken_out: false, decision: None };
+        let mut told_to_fail = false;
         let operator = Operator::new(front.admin_address());
         let begun = Clock::start();
         let mut rates = Rates::default();
@@ -146,26 +153,29 @@ fn look_on(
                 _ = &mut interrupted => return Ok(story),
             }
             let elapsed = begun.elapsed();
-            if elapsed >= options.fails_after() && !story.told_to_fail {
-                canary.fail(options.fail_rate);
-                story.told_to_fail = true;
+            if elapsed >= args.fails_after() && !told_to_fail {
+                canary.fail(args.fail_rate);
+                told_to_fail = true;
             }
             let rollout = operator.rollout().await;
-            story.taken_out |= rollout.as_ref().is_some_and(operator::Rollout::is_out);
+            if let Some(rollout) = &rollout {
+                story.taken_out |= rollout.phase == Phase::RolledBack && rollout.canary.weight == 0.0;
+                story.decision = rollout.last_decision.as_ref().map(ToString::to_string);
+            }
             audience.show(&Frame {
                 front: front.address(),
                 admin: front.admin_address(),
                 elapsed,
-                total: options.duration,
-                canary: match (options.fail_rate > 0.0, story.told_to_fail) {
+                total: args.duration,
+                canary: match (args.fail_rate > 0.0, told_to_fail) {
                     (false, _) => Canary::StaysHealthy,
-                    (true, false) => Canary::WillFail { at: options.fails_after() },
-                    (true, true) => Canary::Fails { share: options.fail_rate, since: options.fails_after() },
+                    (true, false) => Canary::WillFail { at: args.fails_after() },
+                    (true, true) => Canary::Fails { share: args.fail_rate, since: args.fails_after() },
                 },
                 rollout: rollout.as_ref(),
                 rates: rates.update(elapsed, load.seen()),
             })?;
-            if elapsed >= options.duration {
+            if elapsed >= args.duration {
                 return Ok(story);
             }
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) canary_version: &'static str,
-    /// Whether the canary was told to fail before the end.
-    pub(super) told_to_fail: bool,
+    /// Whether the canary was to fail, sooner or later.
+    pub(super) is_to_fail: bool,
     /// Whether the admin API showed the canary out of the split.
     pub(super) taken_out: bool,
     pub(super) canary: Tally,
@@ -38,6 +38,8 @@ enum Verdict {
     LeftIn { failed: u64 },
     /// It did not fail, and stayed in.
     Healthy,
+    /// It was to fail later on.
+    EndedEarly,
     /// It did not fail, and was taken out all the same.
     Blamed,
 }
@@ -45,14 +47,15 @@ enum Verdict {
 impl Outcome {
     pub(super) fn of(seen: &Seen) -> Self {
         let failed = seen.canary.failed;
-        let verdict = match (seen.taken_out, failed > 0, seen.told_to_fail) {
+        let verdict = match (seen.taken_out, failed > 0, seen.is_to_fail) {
             (true, true, _) => Verdict::Out {
                 failed,
                 after: Duration::from_micros(seen.canary.last_request_us.saturating_sub(seen.canary.first_failed_us)),
             },
             (true, false, _) => Verdict::Blamed,
             (false, false, false) => Verdict::Healthy,
-            (false, _, _) => Verdict::LeftIn { failed },
+            (false, false, true) => Verdict::EndedEarly,
+            (false, true, _) => Verdict::LeftIn { failed },
         };
         Self {
             canary: seen.canary_version,
@@ -78,6 +81,7 @@ impl fmt::Display for Outcome {
             }
             Verdict::LeftIn { failed } => write!(f, "failed {failed} requests and was not taken out"),
             Verdict::Healthy => write!(f, "failed nothing and stayed in"),
+            Verdict::EndedEarly => write!(f, "had not begun to fail when the demo was ended"),
             Verdict::Blamed => write!(f, "failed nothing and was taken out all the same"),
         }?;
         write!(f, "; stable lost {} of {} requests", self.lost, self.requests)
@@ -88,10 +92,10 @@ impl fmt::Display for Outcome {
 mod tests {
     use super::*;
 
-    fn seen(taken_out: bool, failed: u64, told_to_fail: bool) -> Seen {
+    fn seen(taken_out: bool, failed: u64, is_to_fail: bool) -> Seen {
         Seen {
             canary_version: "2.0.0",
-            told_to_fail,
+            is_to_fail,
             taken_out,
             canary: Tally { failed, first_failed_us: 1_000_000, last_request_us: 1_212_900 },
             clients: Clients { stable: 12_345, stable_failed: 0, canary: 600, unanswered: 0 },
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn a_failing_canary_that_stays_in_and_a_sound_one_that_is_taken_out_break_the_promise() {
         assert!(!Outcome::of(&seen(false, 7, true)).is_as_promised());
-        assert!(!Outcome::of(&seen(false, 0, true)).is_as_promised(), "it never got to failing");
+        assert!(!Outcome::of(&seen(false, 0, true)).is_as_promised(), "it was ended too early to show anything");
         assert!(!Outcome::of(&seen(true, 0, false)).is_as_promised());
         assert!(Outcome::of(&seen(false, 0, false)).is_as_promised());
     }

@@ -1,6 +1,6 @@
 //! The config file that the demo runs with: an ordinary one, kept afterwards so that it can be copied.
 
-use super::{Error, Options};
+use super::{DemoArgs, Error};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -18,12 +18,12 @@ pub(super) struct Settings {
 impl Settings {
     /// Writes it into a new directory below the system's one for temporary files, so that nothing of anyone's is
     /// overwritten and no state of an earlier demo is found.
-    pub(super) fn write(options: &Options, stable: SocketAddr, canary: SocketAddr) -> Result<Self, Error> {
+    pub(super) fn write(args: &DemoArgs, stable: SocketAddr, canary: SocketAddr) -> Result<Self, Error> {
         let parent = std::env::temp_dir();
         let failed = |source| Error::Settings { directory: parent.clone(), source };
         let directory = new_directory(&parent).map_err(failed)?;
         let file = directory.join("serin.yaml");
-        fs::write(&file, text(options, stable, canary)).map_err(failed)?;
+        fs::write(&file, text(args, stable, canary)).map_err(failed)?;
         Ok(Self { file })
     }
 
@@ -44,8 +44,8 @@ fn new_directory(parent: &Path) -> io::Result<PathBuf> {
     unreachable!("one of all numbers is free")
 }
 
-fn text(options: &Options, stable: SocketAddr, canary: SocketAddr) -> String {
-    let Options { weight, port, admin_port, .. } = options;
+fn text(args: &DemoArgs, stable: SocketAddr, canary: SocketAddr) -> String {
+    let DemoArgs { weight, port, admin_port, .. } = args;
     let rest = 100 - weight;
     format!(
         r#"# What `serin demo` ran with. Copy it, put your own addresses in, and: serin run --config FILE
@@ -76,4 +76,22 @@ rollouts:
 drain: {{ grace: 100ms, timeout: 2s }}
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_config_is_one_that_serin_accepts() {
+        for weight in [1, 10, 99] {
+            let args = DemoArgs { duration: Duration::from_secs(12), fail_rate: 0.5, weight, port: 0, admin_port: 0 };
+            let service = "127.0.0.1:8001".parse().unwrap();
+            let settings = Settings::write(&args, service, service).unwrap();
+            let loaded = crate::config::load(settings.file());
+            fs::remove_dir_all(settings.file().parent().unwrap()).unwrap();
+            assert_eq!(loaded.unwrap().plan.rollouts.len(), 1);
+        }
+    }
 }

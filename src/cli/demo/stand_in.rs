@@ -1,12 +1,13 @@
 //! A stand-in for Serin, to try the demo's own part: it splits and forwards, and judges as it is told to.
 
-use super::{Front, Options, Outcome, run};
+use super::{DemoArgs, Front, Outcome, run};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,16 +62,31 @@ impl Shared {
         Some(Response::from_parts(head, Full::new(body.collect().await.ok()?.to_bytes())))
     }
 
-    fn status(&self) -> String {
-        let (phase, weight) = if self.is_out() { ("RolledBack", 0) } else { ("Progressing", 10) };
-        let side = |version: &str, weight: u32| {
-            serde_json::json!({ "backend": "any", "version": version, "weight": weight, "ready": true, "requests": 1,
-                "failed": 0, "aborted": 0, "errorRate": null, "latency": { "meanMs": 1.0, "p50Ms": 1.0, "p99Ms": 2.0 } })
-        };
-        serde_json::json!({ "rollouts": [{ "name": "demo", "phase": phase, "stable": side("1.0.0", 100 - weight),
-            "canary": side("2.0.0", weight), "limits": [], "lastDecision": null }] })
-        .to_string()
+    fn answer(&self) -> String {
+        let status =
+            if self.is_out() { status("RolledBack", 0.0, None, 1.0) } else { status("Progressing", 10.0, None, 0.0) };
+        json!({ "rollouts": [status] }).to_string()
     }
+}
+
+/// A rollout as the admin API shows it, with this weight and these errors of the canary.
+pub(super) fn status(phase: &str, weight: f64, errors: Option<f64>, evidence: f64) -> serde_json::Value {
+    let side = |backend: &str, version: &str, weight: f64, errors: Option<f64>| {
+        let [mean, p50, p99] = [4.5, 4.4, 130.0].map(|ms| errors.map(|_| ms));
+        json!({ "backend": backend, "version": version, "weight": weight, "ready": true, "requests": 266, "failed": 1,
+            "aborted": 0, "errorRate": errors, "latency": { "meanMs": mean, "p50Ms": p50, "p99Ms": p99 } })
+    };
+    let limit = |metric: &str, unit: &str, max: f64, verdict: &str, evidence: Option<f64>| {
+        json!({ "metric": metric, "unit": unit, "max": max, "window": "30s", "minRequests": 50, "verdict": verdict,
+            "reason": null, "value": null, "samples": 266, "evidence": evidence })
+    };
+    let of_errors = if evidence >= 1.0 { "Breach" } else { "Inconclusive" };
+    json!({ "name": "demo", "rule": "demo/everyone", "phase": phase, "revision": "2.0.0",
+        "since": "2026-03-01T12:34:56.789Z", "window": "30s",
+        "stable": side("stable", "1.0.0", 100.0 - weight, Some(0.0)), "canary": side("canary", "2.0.0", weight, errors),
+        "limits": [limit("error-rate", "ratio", 0.05, of_errors, Some(evidence)),
+            limit("latency-p99", "ms", 500.0, "Healthy", None)],
+        "lastDecision": null })
 }
 
 fn start(config: &Path, judge: Judge) -> StandIn {
@@ -95,7 +111,7 @@ async fn listen(shared: Arc<Shared>, is_admin: bool) -> SocketAddr {
                 let shared = Arc::clone(&shared);
                 async move {
                     if is_admin {
-                        return Ok(Response::new(Full::new(Bytes::from(shared.status()))));
+                        return Ok(Response::new(Full::new(Bytes::from(shared.answer()))));
                     }
                     shared.forward().await.ok_or("no backend")
                 }
@@ -108,9 +124,9 @@ async fn listen(shared: Arc<Shared>, is_admin: bool) -> SocketAddr {
 
 /// The outcome, what was printed, and the config that was left behind.
 fn demo(fail_rate: f64, judge: Judge) -> (Outcome, String, String) {
-    let options = Options { duration: Duration::from_millis(1_500), fail_rate, weight: 10, port: 0, admin_port: 0 };
+    let args = DemoArgs { duration: Duration::from_millis(1_500), fail_rate, weight: 10, port: 0, admin_port: 0 };
     let mut out = Vec::new();
-    let outcome = run(&options, &mut out, false, |config| Ok(start(config, judge))).unwrap();
+    let outcome = run(&args, &mut out, false, |config| Ok(start(config, judge))).unwrap();
     let text = String::from_utf8(out).unwrap();
     let file = Path::new(text.lines().find_map(|line| line.strip_prefix("The config that it ran with: ")).unwrap());
     let config = std::fs::read_to_string(file).unwrap();

@@ -1,7 +1,7 @@
 //! The live table and the line a second: what is known at one moment, as text. Pure.
 
 use super::load::Rate;
-use super::operator::{Limit, Rollout, Side};
+use crate::rollout::{LimitStatus, RolloutStatus, SideStatus};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) struct Frame<'a> {
     pub(super) total: Duration,
     pub(super) canary: Canary,
     /// `None` while the admin API has not answered.
-    pub(super) rollout: Option<&'a Rollout>,
+    pub(super) rollout: Option<&'a RolloutStatus>,
     pub(super) rates: Rate,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn table(frame: &Frame<'_>) -> String {
     {
         let cells = row([
             &format!("{name} {}", version.version),
-            &percent(Some(rollout.share(version))),
+            &percent(Some(version.weight / 100.0)),
             &format!("{rate:.0}"),
             &percent(version.error_rate),
             &milliseconds(version.latency.p50_ms),
@@ -60,9 +60,9 @@ pub(super) fn table(frame: &Frame<'_>) -> String {
     }
     line_of(out, format_args!("\n  {:<16}{:>8}   {:<28}  verdict", "limit", "samples", "evidence"));
     for limit in &rollout.limits {
-        let Limit { metric, samples, verdict, .. } = limit;
+        let LimitStatus { metric, samples, verdict, .. } = limit;
         let evidence = limit.evidence.unwrap_or(0.0);
-        line_of(out, format_args!("  {metric:<16}{samples:>8}   {} {evidence:>6.2}   {verdict}", bar(evidence)));
+        line_of(out, format_args!("  {metric:<16}{samples:>8}   {} {evidence:>6.2}   {verdict:?}", bar(evidence)));
     }
     line_of(out, format_args!("\n  phase {}", rollout.phase));
     text
@@ -75,11 +75,11 @@ pub(super) fn line(frame: &Frame<'_>) -> String {
         text.push_str("  waiting for the admin API");
         return text;
     };
-    let side = |name: &str, version: &Side, rate: f64| {
+    let side = |name: &str, version: &SideStatus, rate: f64| {
         format!(
             "  {name} {} {:>6} {rate:>4.0}/s errors {:>6} p50 {} p99 {}",
             version.version,
-            percent(Some(rollout.share(version))),
+            percent(Some(version.weight / 100.0)),
             percent(version.error_rate),
             milliseconds(version.latency.p50_ms),
             milliseconds(version.latency.p99_ms),
@@ -124,32 +124,14 @@ fn bar(evidence: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::operator::Latency;
+    use super::super::stand_in::status;
     use super::*;
 
-    fn version(version: &str, weight: f64, error_rate: Option<f64>) -> Side {
-        let measured = error_rate.is_some();
-        let latency = Latency { p50_ms: measured.then_some(4.4), p99_ms: measured.then_some(130.0) };
-        Side { version: version.into(), weight, error_rate, latency }
+    fn rollout(phase: &str, weight: f64, errors: Option<f64>, evidence: f64) -> RolloutStatus {
+        serde_json::from_value(status(phase, weight, errors, evidence)).unwrap()
     }
 
-    fn limit(metric: &str, verdict: &str, evidence: Option<f64>) -> Limit {
-        Limit { metric: metric.into(), verdict: verdict.into(), samples: 266, evidence }
-    }
-
-    fn rollout(phase: &str, canary: f64, errors: Option<f64>, evidence: f64) -> Rollout {
-        Rollout {
-            phase: phase.into(),
-            stable: version("1.0.0", 100.0 - canary, Some(0.0)),
-            canary: version("2.0.0", canary, errors),
-            limits: vec![
-                limit("error-rate", if evidence >= 1.0 { "Breach" } else { "Inconclusive" }, Some(evidence)),
-                limit("latency-p99", "Healthy", None),
-            ],
-        }
-    }
-
-    fn frame(rollout: Option<&Rollout>, seconds: f64, canary: Canary) -> Frame<'_> {
+    fn frame(rollout: Option<&RolloutStatus>, seconds: f64, canary: Canary) -> Frame<'_> {
         Frame {
             front: "127.0.0.1:8080".parse().unwrap(),
             admin: "127.0.0.1:9900".parse().unwrap(),
