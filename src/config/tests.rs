@@ -1,3 +1,5 @@
+//! What the file may say and what it means, and every way in which it can be wrong.
+
 use super::*;
 #[test]
 fn xp() {
