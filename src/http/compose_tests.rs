@@ -1,3 +1,5 @@
+//! What a proxy passes on, byte by byte.
+
 use super::super::{HeadLimits, Progress, slots};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! One reading of a head, or none.
+
 use super::*;
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 65_536, fields: 100 };

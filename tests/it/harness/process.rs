@@ -24,7 +24,10 @@ impl Process {
     /// Starts the binary with these arguments and environment variables.
     pub(crate) fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-        command.args(args).env_remove("SERIN_WORKERS").env_remove("RUST_LOG").envs(environment.iter().copied());
+        for name in ["SERIN_WORKERS", "SERIN_CONFIG", "SERIN_LOG"] {
+            command.env_remove(name);
+        }
+        command.args(args).envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary was built");
         let log = Log::of(child.stderr.take().expect("it is piped"));

@@ -5,10 +5,10 @@ use super::process::{Exit, Process};
 use super::{eventually, metrics};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 use tempfile::TempDir;
 
 /// How the config lies on disk.
@@ -64,7 +64,7 @@ impl Serin {
         let admin = address(process.log.event("admin listening", |_| true).as_ref(), &process);
         let listeners = HashMap::new();
         let serin = Self { process, directory, layout, version, admin, listeners };
-        eventually("the proxy is ready", || serin.try_admin("GET", "/readyz").is_some_and(|r| r.status == 200));
+        eventually("the proxy is ready", || serin.try_admin("GET", "/readyz").is_ok_and(|r| r.status == 200));
         serin
     }
 
@@ -110,13 +110,13 @@ impl Serin {
         self.admin
     }
 
-    /// A request to the admin address; `None` when it cannot be reached.
-    pub(crate) fn try_admin(&self, method: &str, path: &str) -> Option<Response> {
-        let mut client = Client::try_connect(self.admin).ok()?;
+    /// A request to the admin address.
+    pub(crate) fn try_admin(&self, method: &str, path: &str) -> io::Result<Response> {
+        let mut client = Client::try_connect(self.admin)?;
         let request =
             format!("{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-        client.wire.send(request.as_bytes()).ok()?;
-        client.try_response(method).ok()
+        client.wire.send(request.as_bytes())?;
+        client.try_response(method)
     }
 
     #[track_caller]
