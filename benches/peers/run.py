@@ -87,6 +87,9 @@ def compare(options: argparse.Namespace) -> int:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise Failed("one core is not enough: the proxy needs one to itself")
+    busy = os.getloadavg()[0]
+    if busy > 0.5:
+        say(f"the machine is busy (load {busy:.1f}): wait until it is idle, or trust the ratios alone, and those little")
     measure.raise_open_files()
     near, far = cores[-1], cores[0]
     os.sched_setaffinity(0, {far})
