@@ -33,14 +33,15 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, mut stop: 
             }
         }
     }
-    // What the kernel has accepted already would be reset by closing the socket.
-    while let Ok((stream, peer)) = std::future::poll_fn(|cx| match listener.poll_accept(cx) {
-        std::task::Poll::Ready(accepted) => std::task::Poll::Ready(accepted),
-        std::task::Poll::Pending => std::task::Poll::Ready(Err(std::io::ErrorKind::WouldBlock.into())),
-    })
-    .await
-    {
-        take(&worker, stream, peer);
+    // What the kernel has accepted already would be reset by closing the socket. The kernel is asked itself: the
+    // runtime may not have heard of the last ones yet.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, peer)) = listener.accept() {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            take(&worker, stream, peer);
+        }
     }
 }
 
@@ -51,9 +52,13 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
         worker.loads.iter().map(|load| load.load(Relaxed)).zip(0..).min().expect("there is at least one worker");
     if mine <= fewest + 2 + fewest / 8 {
         take(worker, stream, peer);
-    } else if let Ok(stream) = stream.into_std() {
-        // A worker that is gone takes the connection with it: the process is ending then.
-        let _ = worker.peers[other].send(Command::Serve(stream, peer));
+    } else if let Ok(stream) = stream.into_std()
+        && let Err(gone) = worker.peers[other].send(Command::Serve(stream, peer))
+        && let Command::Serve(stream, peer) = gone.0
+        && let Ok(stream) = TcpStream::from_std(stream)
+    {
+        // A worker that has drained already takes nothing any more.
+        take(worker, stream, peer);
     }
 }
 

@@ -116,6 +116,7 @@ fn assert_quick(served: &[Served], p0: f64, bad: impl Fn(&Served) -> bool) {
     let due = alarm_due(p0, served.iter().map(&bad)).expect("the evidence is there");
     let last = served.iter().map(|s| s.came).max().expect("it was asked");
     let late = last.saturating_duration_since(served[due].answered);
+    println!("{} requests, evidence at {}, the last one {late:?} after it", served.len(), due + 1);
     assert!(served.len() <= 40, "{} requests; the evidence was there at {}", served.len(), due + 1);
     assert!(late <= Duration::from_millis(300), "the last request came {late:?} after the evidence");
 }

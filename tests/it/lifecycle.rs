@@ -302,3 +302,34 @@ fn a_stuck_scrape_holds_up_nobody() {
     assert_eq!(serin.client().get("/").status, 200);
     drop(stuck);
 }
+
+/// A connection that the kernel has accepted when its listener closes must be served, not reset. Between the last
+/// look at the queue and the close there is a moment that no process can close; so a very few of these 80 clients,
+/// each of which runs into a closing listener, may be reset.
+#[test]
+fn connections_in_the_queue_of_a_closing_listener_are_served() {
+    let backend = Backend::replying(OK);
+    let config = format!("{}drain: {{ grace: 50ms, timeout: 5s }}\n", everything_to(backend.address()));
+    let cut = AtomicUsize::new(0);
+    for _ in 0..10 {
+        let mut serin = Serin::start(&config);
+        let address = serin.address();
+        let served = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while let Ok(mut client) = Client::try_connect(address) {
+                        let _ = client.wire.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+                        let count = if client.try_response("GET").is_ok() { &served } else { &cut };
+                        count.fetch_add(1, SeqCst);
+                    }
+                });
+            }
+            eventually("the clients are at work", || served.load(SeqCst) >= 40);
+            serin.signal("TERM");
+            assert_eq!(serin.exit().code, Some(0));
+        });
+    }
+    let cut = cut.into_inner();
+    assert!(cut <= 3, "{cut} were reset");
+}

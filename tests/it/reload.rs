@@ -141,6 +141,7 @@ fn a_weight_edit_reaches_every_worker_within_100_ms() {
         .collect();
     delays.sort();
     let (median, worst) = (delays[delays.len() / 2], delays[delays.len() - 1]);
+    println!("from the swap to every worker: median {median:?}, worst {worst:?}");
     assert!(median <= Duration::from_millis(100), "median {median:?}, worst {worst:?}");
     assert!(worst <= Duration::from_millis(500), "median {median:?}, worst {worst:?}");
 }
