@@ -317,6 +317,23 @@ fn a_tls_hello_is_refused_at_once() {
 }
 
 #[test]
+fn a_refusal_reaches_a_client_that_goes_on_sending() {
+    let (mut serin, _backend) = recorder();
+    for _ in 0..10 {
+        let mut client = serin.client();
+        client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: +5\r\n\r\n");
+        for _ in 0..20 {
+            client.send([b'x'; 10_000]);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(client.response().status, 400);
+        client.wire.finish();
+        // A close with unread bytes would be a reset, which takes the answer away from clients less quick than this.
+        assert_eq!(client.wire.until_end().expect("an orderly end"), b"");
+    }
+}
+
+#[test]
 fn a_host_or_path_that_no_route_has_gets_404() {
     let backend = Backend::replying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let mut serin = Serin::start(&format!(
