@@ -17,9 +17,10 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// What a worker is told to do.
 #[derive(Debug)]
@@ -159,6 +160,11 @@ impl Worker {
         self.draining.get()
     }
 
+    /// Whether it has a connection.
+    fn is_loaded(&self) -> bool {
+        self.loads[self.id].load(Relaxed) > 0
+    }
+
     fn tick(&self, ticks: u64) {
         self.now_ms.set(self.clock.now_ms());
         self.write_date();
@@ -183,34 +189,35 @@ impl Worker {
 /// Runs a worker until it has drained, or until nobody can tell it anything any more.
 pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker::new(parts));
-    let mut listeners: HashMap<Arc<str>, watch::Sender<bool>> = HashMap::new();
+    let mut listeners: HashMap<Arc<str>, (watch::Sender<bool>, JoinHandle<()>)> = HashMap::new();
+    let mut takes_commands = true;
     let begun = tokio::time::Instant::now();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            command = commands.recv() => match command {
+            command = commands.recv(), if takes_commands => match command {
                 None => return,
                 Some(Command::Listen(name, listener)) => match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => {
                         let (stop, stopped) = watch::channel(false);
-                        tokio::task::spawn_local(accept(Rc::clone(&worker), listener, stopped));
-                        listeners.insert(name, stop);
+                        let accepts = tokio::task::spawn_local(accept(Rc::clone(&worker), listener, stopped));
+                        listeners.insert(name, (stop, accepts));
                     }
                     Err(error) => tracing::error!(%error, listener = %name, "cannot register the listener"),
                 },
                 Some(Command::Unlisten(name)) => {
-                    listeners.remove(&name).into_iter().for_each(|stop| { stop.send_replace(true); });
+                    listeners.remove(&name).into_iter().for_each(|(stop, _)| { stop.send_replace(true); });
                 }
-                Some(Command::Serve(stream, peer)) => match tokio::net::TcpStream::from_std(stream) {
-                    Ok(stream) => take(&worker, stream, peer),
-                    Err(error) => tracing::error!(%error, "cannot register a connection"),
-                },
+                Some(Command::Serve(stream, peer)) => take_over(&worker, stream, peer),
                 Some(Command::Drain) => {
-                    listeners.drain().for_each(|(_, stop)| { stop.send_replace(true); });
                     worker.draining.set(true);
+                    for (_, (stop, accepts)) in listeners.drain() {
+                        stop.send_replace(true);
+                        // Until it has emptied its queue; its only error would be a panic, and a release ends at those.
+                        let _ = accepts.await;
+                    }
                     worker.deadlines.wake_all();
-                    tokio::task::yield_now().await;
                     worker.idle.notify_one();
                 }
             },
@@ -219,11 +226,30 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Comm
                 worker.tick(u64::try_from(passed).unwrap_or(u64::MAX));
             }
             () = worker.idle.notified() => {
-                if worker.draining() && worker.loads[worker.id].load(std::sync::atomic::Ordering::Relaxed) == 0 {
+                if !worker.draining() || worker.is_loaded() {
+                    continue;
+                }
+                // What others have handed over by now is served; from here on they keep what they accept.
+                takes_commands = false;
+                commands.close();
+                while let Ok(command) = commands.try_recv() {
+                    if let Command::Serve(stream, peer) = command {
+                        take_over(&worker, stream, peer);
+                    }
+                }
+                if !worker.is_loaded() {
                     return;
                 }
             }
         }
+    }
+}
+
+/// Serves a connection that another worker accepted.
+fn take_over(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => take(worker, stream, peer),
+        Err(error) => tracing::error!(%error, "cannot register a connection"),
     }
 }
 
