@@ -175,10 +175,10 @@ mod tests {
         while at < wire.len() {
             let length = lengths.next().unwrap_or(wire.len()).clamp(1, wire.len() - at);
             let mut piece = wire[at..at + length].to_vec();
-            let decoded = decoder.decode(&mut piece)?;
-            content.extend_from_slice(&piece[..decoded.content]);
-            at += decoded.consumed;
-            if decoded.done {
+            let step = decoder.decode(&mut piece)?;
+            content.extend_from_slice(&piece[..step.content]);
+            at += step.consumed;
+            if step.done {
                 let mut trailers = Vec::new();
                 decoder.compose_trailers(&mut trailers)?;
                 return Ok((content, wire.len() - at, trailers));
