@@ -10,9 +10,6 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let Args { verb } = Args::parse();
     if verb.keeps_log()

@@ -70,6 +70,8 @@ pub struct RequestHead<'h, 'b> {
     pub query: Option<&'b str>,
     /// Where the request goes: the target's authority, or else `Host`. `None` from HTTP/1.0 clients alone.
     pub authority: Option<&'b str>,
+    /// The authority without its port; empty when there is none.
+    pub host: &'b str,
     /// The client's version.
     pub version: Version,
     /// The header fields, as sent.
@@ -150,7 +152,8 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             method,
             path: target.path,
             query: target.query,
-            authority,
+            authority: authority.map(|authority| authority.whole),
+            host: authority.map_or("", |authority| authority.host),
             version,
             fields,
             body: facts.request_body(),
@@ -159,13 +162,6 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             connection: facts.connection,
         };
         Ok(Progress::Complete(head, length))
-    }
-
-    /// The authority without its port; empty when there is none.
-    pub fn host(&self) -> &'b str {
-        let authority = self.authority.unwrap_or("");
-        let after_literal = authority.rfind(']').unwrap_or(0);
-        authority[after_literal..].find(':').map_or(authority, |colon| &authority[..after_literal + colon])
     }
 
     /// Whether the client keeps the connection open after this request.
@@ -215,7 +211,7 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a header field states")]
 struct Facts<'b> {
-    host: Option<&'b str>,
+    host: Option<Authority<'b>>,
     content_length: Option<u64>,
     has_transfer_encoding: bool,
     chunked: bool,
@@ -230,8 +226,8 @@ impl<'b> Facts<'b> {
         for line in fields.0 {
             match Field::of(line.name) {
                 Field::Host => {
-                    let host = std::str::from_utf8(line.value).map_err(|_| Refusal::Host)?;
-                    if !is_authority(host) || facts.host.replace(host).is_some() {
+                    let host = Authority::parse(line.value).ok_or(Refusal::Host)?;
+                    if facts.host.replace(host).is_some() {
                         return Err(Refusal::Host);
                     }
                 }
@@ -313,7 +309,7 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
 
 /// A request target's parts (RFC 9112 section 3.2).
 struct Target<'b> {
-    authority: Option<&'b str>,
+    authority: Option<Authority<'b>>,
     path: &'b str,
     query: Option<&'b str>,
 }
@@ -335,12 +331,14 @@ impl<'b> Target<'b> {
             let after = strip_scheme(target).ok_or(Refusal::Target)?;
             let end = after.find(['/', '?']).unwrap_or(after.len());
             let (authority, rest) = after.split_at(end);
-            if authority.is_empty() || !is_authority(authority) {
-                return Err(Refusal::Target);
-            }
-            (Some(authority), rest)
+            let authority = Authority::parse(authority.as_bytes()).filter(|authority| !authority.host.is_empty());
+            (Some(authority.ok_or(Refusal::Target)?), rest)
         };
-        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        // `memchr`, since `split_once` looks at one character at a time.
+        let (path, query) = match memchr::memchr(b'?', rest.as_bytes()) {
+            Some(mark) => (&rest[..mark], Some(&rest[mark + 1..])),
+            None => (rest, None),
+        };
         let path = match path {
             // RFC 9112 section 3.2.4: the last proxy writes it as an asterisk.
             "" if method == "OPTIONS" && query.is_none() => "*",
@@ -356,21 +354,46 @@ fn strip_scheme(target: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
 }
 
-/// `uri-host [ ":" port ]` (RFC 9110 section 4.2.1); may be empty, as `Host` may be. No user information.
-fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.rfind(']') {
-        Some(end) if text.starts_with('[') => (&text[1..end], &text[end + 1..]),
-        Some(_) => return false,
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    let literal = text.starts_with('[');
-    let host_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte) || (literal && byte == b':');
-    host.bytes().all(host_byte)
-        && port
-            .strip_prefix(':')
-            .map_or(port.is_empty(), |digits| digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+/// `uri-host [ ":" port ]` (RFC 9110 section 4.2.1), taken apart; may be empty, as `Host` may be. No user information.
+#[derive(Debug, Clone, Copy)]
+struct Authority<'b> {
+    whole: &'b str,
+    host: &'b str,
 }
+
+impl<'b> Authority<'b> {
+    fn parse(bytes: &'b [u8]) -> Option<Self> {
+        let literal = bytes.first() == Some(&b'[');
+        let host = if literal {
+            1 + bytes.iter().position(|&byte| byte == b']')?
+        } else {
+            bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len())
+        };
+        let of_host = |byte: &u8| HOST_BYTES[usize::from(*byte)] || (literal && b"[:]".contains(byte));
+        let port_is_right = match &bytes[host..] {
+            [] => true,
+            [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        if !port_is_right || !bytes[..host].iter().all(of_host) {
+            return None;
+        }
+        let whole = std::str::from_utf8(bytes).ok()?;
+        Some(Self { whole, host: &whole[..host] })
+    }
+}
+
+/// What a registered name or an IPv4 address is written with (RFC 3986 section 3.2.2).
+static HOST_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let allowed = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+;=";
+    let mut place = 0;
+    while place < allowed.len() {
+        table[allowed[place] as usize] = true;
+        place += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 #[path = "head_tests.rs"]

@@ -66,7 +66,7 @@ fn a_target_in_absolute_form_names_the_host() {
     let mut slots = slots();
     let Ok(Progress::Complete(head, length)) = RequestHead::parse(text, &mut slots, LIMITS) else { panic!() };
     assert_eq!(
-        (head.path, head.query, head.authority, head.host()),
+        (head.path, head.query, head.authority, head.host),
         ("/", Some("x=1"), Some("b.example:81"), "b.example")
     );
     assert_eq!(length, text.len());
@@ -78,7 +78,7 @@ fn the_host_is_the_authority_without_its_port() {
         let text = format!("GET / HTTP/1.1\r\nhost: {authority}\r\n\r\n");
         let mut slots = slots();
         let Ok(Progress::Complete(head, _)) = RequestHead::parse(text.as_bytes(), &mut slots, LIMITS) else { panic!() };
-        assert_eq!(head.host(), host);
+        assert_eq!(head.host, host);
     }
 }
 

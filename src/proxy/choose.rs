@@ -32,7 +32,7 @@ pub(super) fn choose(
 ) -> Result<Choice, NoChoice> {
     let request = Request {
         method: head.method,
-        host: head.host(),
+        host: head.host,
         path: head.path,
         query: head.query.unwrap_or(""),
         fields: head.fields,
