@@ -39,27 +39,27 @@ impl Field {
     /// What the field `name` is. Looks at the length and the first letter before it compares: nearly every field that
     /// is none of these differs from them in one of the two.
     pub fn of(name: &str) -> Self {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        let first = name.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
+        let name = name.as_bytes();
+        let first = name.first().map_or(0, u8::to_ascii_lowercase);
         match (name.len(), first) {
-            (2, b't') if is("te") => Self::Te,
-            (3, b'v') if is("via") => Self::Via,
-            (4, b'h') if is("host") => Self::Host,
-            (4, b'd') if is("date") => Self::Date,
-            (6, b'e') if is("expect") => Self::Expect,
-            (7, b'u') if is("upgrade") => Self::HopByHop,
-            (10, b'c') if is("connection") => Self::Connection,
-            (10, b'k') if is("keep-alive") => Self::HopByHop,
-            (12, b'x') if is("x-request-id") => Self::RequestId,
-            (14, b'c') if is("content-length") => Self::ContentLength,
-            (14, b'h') if is("http2-settings") => Self::HopByHop,
-            (15, b'x') if is("x-forwarded-for") => Self::ForwardedFor,
-            (16, b'x') if is("x-forwarded-host") => Self::ForwardedHost,
-            (16, b'p') if is("proxy-connection") => Self::HopByHop,
-            (17, b't') if is("transfer-encoding") => Self::TransferEncoding,
-            (17, b'x') if is("x-forwarded-proto") => Self::ForwardedProto,
-            (18, b'p') if is("proxy-authenticate") => Self::HopByHop,
-            (19, b'p') if is("proxy-authorization") => Self::HopByHop,
+            (2, b't') if same(name, b"te") => Self::Te,
+            (3, b'v') if same(name, b"via") => Self::Via,
+            (4, b'h') if same(name, b"host") => Self::Host,
+            (4, b'd') if same(name, b"date") => Self::Date,
+            (6, b'e') if same(name, b"expect") => Self::Expect,
+            (7, b'u') if same(name, b"upgrade") => Self::HopByHop,
+            (10, b'c') if same(name, b"connection") => Self::Connection,
+            (10, b'k') if same(name, b"keep-alive") => Self::HopByHop,
+            (12, b'x') if same(name, b"x-request-id") => Self::RequestId,
+            (14, b'c') if same(name, b"content-length") => Self::ContentLength,
+            (14, b'h') if same(name, b"http2-settings") => Self::HopByHop,
+            (15, b'x') if same(name, b"x-forwarded-for") => Self::ForwardedFor,
+            (16, b'x') if same(name, b"x-forwarded-host") => Self::ForwardedHost,
+            (16, b'p') if same(name, b"proxy-connection") => Self::HopByHop,
+            (17, b't') if same(name, b"transfer-encoding") => Self::TransferEncoding,
+            (17, b'x') if same(name, b"x-forwarded-proto") => Self::ForwardedProto,
+            (18, b'p') if same(name, b"proxy-authenticate") => Self::HopByHop,
+            (19, b'p') if same(name, b"proxy-authorization") => Self::HopByHop,
             _ => Self::EndToEnd,
         }
     }
@@ -69,6 +69,14 @@ impl Field {
     pub fn may_trail(self) -> bool {
         matches!(self, Self::EndToEnd | Self::RequestId)
     }
+}
+
+/// Whether `name` is `known`, which is in lower case. All bytes at once: setting the bit that tells the cases apart
+/// changes nothing else that a field name's bytes could be mistaken by, since the parser lets only tokens through.
+fn same<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    <&[u8; N]>::try_from(name).is_ok_and(|name| {
+        name.iter().zip(known).fold(0, |differences, (byte, known)| differences | ((byte | 0x20) ^ known)) == 0
+    })
 }
 
 /// The parsed field lines of a message.
@@ -117,4 +125,26 @@ impl Connection {
 /// Whether a `Connection` field of `lines` names the field `name`.
 pub(super) fn named_by_connection(lines: FieldLines<'_, '_>, name: &str) -> bool {
     lines.any("connection", |value| list(value).any(|option| option.eq_ignore_ascii_case(name.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_known_in_any_case_and_by_its_whole_name() {
+        for (name, field) in [
+            ("Host", Field::Host),
+            ("CONTENT-length", Field::ContentLength),
+            ("TE", Field::Te),
+            ("X-Forwarded-For", Field::ForwardedFor),
+            ("Proxy-Authorization", Field::HopByHop),
+            ("Hosts", Field::EndToEnd),
+            ("Hast", Field::EndToEnd),
+            ("Content_Length", Field::EndToEnd),
+            ("", Field::EndToEnd),
+        ] {
+            assert_eq!(Field::of(name), field, "{name}");
+        }
+    }
 }
