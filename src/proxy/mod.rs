@@ -1,7 +1,7 @@
 //! The request's path. One thread a worker, each with its own listener sockets, connections, pools and counters; the
 //! workers share the [`Snapshot`] that they obey and nothing else, so no request ever waits for a lock.
 //!
-//! A connection is one task: it reads a request, [forwards](forward) it, moves the response, and reads the next one.
+//! A connection is one task: it reads a request, forwards it, moves the response, and reads the next one.
 //! The task holds no memory while it waits, and no request allocates.
 
 mod accept;
