@@ -7,7 +7,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src benches \
     && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs benches/micro.rs \
+    && touch src/lib.rs benches/allocations.rs benches/micro.rs \
     && cargo build --release --locked --bin serin \
     && rm -r src
 

@@ -17,6 +17,10 @@ test *ARGS:
 bench *ARGS:
     cargo bench --bench micro {{ARGS}}
 
+# Allocations a request
+allocations:
+    cargo bench --bench allocations
+
 # Serin beside HAProxy, nginx and Envoy, those that are installed (`just peers --quick` for a first look)
 peers *ARGS: build
     python3 -B benches/peers/run.py {{ARGS}}
