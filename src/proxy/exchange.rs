@@ -66,6 +66,8 @@ pub(super) struct Seen {
     pub(super) code: Option<u16>,
     /// When the head came.
     pub(super) head_at: Option<Instant>,
+    /// When the response was over, if that was at the moment its head came: most are, and the clock is read once less.
+    pub(super) over_at: Option<Instant>,
     /// How long only the client was waited for.
     pub(super) client_waits: Duration,
 }
@@ -143,7 +145,9 @@ impl<'a> Exchange<'a> {
         if let Poll::Ready(Err(end)) = self.poll_request(cx) {
             return Poll::Ready(end);
         }
+        let head_is_new = self.seen.head_at.is_none();
         if let Poll::Ready(end) = self.poll_response(cx) {
+            self.seen.over_at = self.seen.head_at.filter(|_| head_is_new);
             return Poll::Ready(end);
         }
         if self.outgoing.body.is_over() && self.client.poll_gone(cx, &self.worker.buffers) {

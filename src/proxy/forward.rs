@@ -43,11 +43,12 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
     let shard = request.shard(worker, &current.snapshot);
     let (end, seen) = attempts(worker, client, &current, &mut request, shard).await;
     let outcome = Outcome::of(end, request.outgoing.persists && request.outgoing.body.is_over() && !worker.draining());
+    let over_at = seen.over_at.unwrap_or_else(Instant::now);
     shard.record(&Record {
         code: outcome.code.or(outcome.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
         failure: outcome.failure.or_else(|| (seen.code? >= 500 && outcome.code.is_none()).then_some(Cause::Status)),
         head: seen.head_at.map(|at| at.duration_since(start)),
-        duration: start.elapsed().saturating_sub(seen.client_waits),
+        duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
     });
     let to_head = request.outgoing.to_head;
     worker.buffers.give_head(request.outgoing.head);
