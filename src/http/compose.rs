@@ -229,13 +229,14 @@ fn via_line(out: &mut Vec<u8>, received: Version) {
 /// A version 4 UUID from random bits (RFC 9562 section 5.4).
 fn uuid(out: &mut Vec<u8>, random: u128) {
     let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    for (place, byte) in bits.to_be_bytes().into_iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            out.push(b'-');
-        }
-        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
-        out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+    let mut text = [b'-'; 36];
+    let places = (0..8).chain(9..13).chain(14..18).chain(19..23).chain(24..36);
+    let digits = bits.to_be_bytes().into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
+    for (place, digit) in places.zip(digits) {
+        text[place] = digit;
     }
+    out.extend_from_slice(&text);
 }
 
 #[cfg(test)]

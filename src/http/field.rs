@@ -72,7 +72,7 @@ impl Field {
 }
 
 /// Whether `name` is `known`, which is in lower case. All bytes at once: setting the bit that tells the cases apart
-/// changes nothing else that a field name's bytes could be mistaken by, since the parser lets only tokens through.
+/// changes nothing else that a token could be mistaken by.
 fn same<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
     <&[u8; N]>::try_from(name).is_ok_and(|name| {
         name.iter().zip(known).fold(0, |differences, (byte, known)| differences | ((byte | 0x20) ^ known)) == 0
@@ -105,6 +105,11 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn add(&mut self, value: &[u8]) {
+        if same(value, b"keep-alive") {
+            // What nearly every one says.
+            self.keep_alive = true;
+            return;
+        }
         for option in list(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
