@@ -49,6 +49,7 @@ enum State {
     ContentCr,
     ContentLf,
     Trailers,
+    LastLf,
     Done,
 }
 
@@ -91,7 +92,7 @@ impl Decoder {
     /// # Errors
     /// [`ChunkError`] when they are no header fields, or too many.
     pub fn compose_trailers(&self, out: &mut Vec<u8>) -> Result<(), ChunkError> {
-        if self.trailers.len() <= 2 {
+        if self.trailers.is_empty() {
             return Ok(());
         }
         let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
@@ -138,6 +139,9 @@ impl Decoder {
                 (self.digits, self.extension) = (0, 0);
                 State::SizeFirst
             }
+            // No trailers, as nearly always: nothing is kept, so nothing is allocated.
+            (State::Trailers, b'\r') if self.trailers.is_empty() => State::LastLf,
+            (State::LastLf, b'\n') => State::Done,
             (State::Trailers, byte) => return self.trailer(byte),
             _ => return Err(ChunkError),
         };
@@ -155,7 +159,7 @@ impl Decoder {
             return Err(ChunkError);
         }
         self.trailers.push(byte);
-        if self.trailers == b"\r\n" || self.trailers.ends_with(b"\r\n\r\n") {
+        if self.trailers.ends_with(b"\r\n\r\n") {
             self.state = State::Done;
         }
         Ok(())
