@@ -1,4 +1,44 @@
-//! Serin: splits traffic between a stable and a canary version, measures both, and takes the canary out by itself.
+//! Serin splits traffic between a stable and a canary version, measures both, and takes the canary out by itself.
+//!
+//! This page is the map. Each room below opens with its own reasons.
+//!
+//! # Threads
+//!
+//! ```text
+//!   worker-0 … worker-N     carry requests; one event loop each, nothing shared but what they only read
+//!        │ count in their own shards                    ▲ obey the newest snapshot (one atomic load a request)
+//!        ▼                                              │
+//!     stats ──────── summed every 100 ms ────────▶ control: config, endpoints, rollouts; publishes snapshots
+//!        │                                              │ publishes a view          ▲ commands, one by one
+//!        └────────── summed at each scrape ───────▶ serin-admin: health, metrics, API
+//! ```
+//!
+//! Saving state and sending alerts have threads of their own, so that neither a slow disk nor a slow receiver delays a
+//! verdict.
+//!
+//! # A request's walk
+//!
+//! [`proxy`] accepts it, and its connection's task reads the head (`serve`); `forward` reads top to bottom what happens
+//! then. [`http`] refuses what has two readings; [`plan`] finds the rule and draws the backend; [`upstream`] picks the
+//! endpoint and lends a connection; `exchange` moves both directions at once, at the pace of the slower side; the
+//! shard records once, at the end.
+//!
+//! # A verdict's walk
+//!
+//! Every tick the control thread ([`app`]) has [`rollout`] read the counters and judge. What comes back are effects,
+//! and the types fix their order: traffic first, then state ([`store`]), then whoever is told.
+//!
+//! # What holds everywhere
+//!
+//! - A request takes no lock, allocates no memory, and is moved by one task.
+//! - What goes out has exactly one reading: heads and framing are written anew, never passed on as they came.
+//! - A config is obeyed whole or not at all; what was obeyed before stays in force ([`config`]).
+//! - A canary that was taken out stays out, over reloads and restarts, until its revision changes or an operator says
+//!   retry.
+//! - Only a backend is charged with a failure, never for what a client did.
+//!
+//! Deliberately absent: any call from a worker into another room's thread, any configuration type beside what was
+//! written (`config::raw`) and what is obeyed ([`plan`]), and hyper on the request's path: its cold edges only.
 
 // Rooms, top to bottom: a module imports from those below it, never from those above.
 pub mod cli;

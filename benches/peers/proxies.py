@@ -173,5 +173,6 @@ def which(binary: str) -> str | None:
 def version_of(argv: list[str]) -> str:
     """The first thing in what `argv` prints that looks like a version."""
     out = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
-    match = re.search(r"\d+\.\d+(\.\d+)?", out.stdout + out.stderr)
+    # Some print their own path first, and a path may hold another program's version.
+    match = re.search(r"\d+\.\d+(\.\d+)?", (out.stdout + out.stderr).replace(argv[0], ""))
     return match.group(0) if match else "?"
