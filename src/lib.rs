@@ -35,7 +35,7 @@
 //! - A config is obeyed whole or not at all; what was obeyed before stays in force ([`config`]).
 //! - A canary that was taken out stays out, over reloads and restarts, until its revision changes or an operator says
 //!   retry.
-//! - Only a backend is charged with a failure, never for what a client did.
+//! - A backend is charged with its own failures, never with what a client did.
 //!
 //! Deliberately absent: any call from a worker into another room's thread, any configuration type beside what was
 //! written (`config::raw`) and what is obeyed ([`plan`]), and hyper on the request's path: its cold edges only.
