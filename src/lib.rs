@@ -18,7 +18,7 @@
 //!
 //! # A request's walk
 //!
-//! [`proxy`] accepts it, and its connection's task reads the head (`serve`); `forward` reads top to bottom what happens
+//! [`proxy`] accepts it, and its connection's task (`serve`) reads the head; `forward` reads top to bottom what happens
 //! then. [`http`] refuses what has two readings; [`plan`] finds the rule and draws the backend; [`upstream`] picks the
 //! endpoint and lends a connection; `exchange` moves both directions at once, at the pace of the slower side; the
 //! shard records once, at the end.

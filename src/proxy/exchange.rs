@@ -6,7 +6,7 @@
 
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
-use super::serve::Client;
+use super::client::Client;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots};
 use crate::plan::Timeouts;

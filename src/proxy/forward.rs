@@ -2,11 +2,11 @@
 
 use super::body::Pump;
 use super::choose::{Choice, NoChoice, choose};
+use super::client::Client;
 use super::exchange::{End, Exchange, Outgoing, Seen};
-use super::serve::Client;
-use super::worker::{Current, Worker};
+use super::worker::{Current, Worker, head_limits};
 use crate::http::{
-    BodyLength, HeadLimits, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
+    BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
 };
 use crate::plan::Snapshot;
 use crate::stats::{Cause, Exchange as Record, Shard};
@@ -226,11 +226,6 @@ impl Forwarded {
         }
         &shards[self.choice.index][worker.id]
     }
-}
-
-/// The limits on a message's head.
-pub(super) fn head_limits(snapshot: &Snapshot) -> HeadLimits {
-    HeadLimits { bytes: snapshot.plan.limits.header_bytes, fields: snapshot.plan.limits.header_count }
 }
 
 async fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway) -> Next {

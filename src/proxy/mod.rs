@@ -8,16 +8,20 @@ mod accept;
 mod body;
 mod buffer;
 mod choose;
+mod client;
+mod clock;
 mod deadline;
 mod exchange;
 mod forward;
 mod listen;
+mod run;
 mod serve;
 mod worker;
 mod workers;
 
+pub use clock::Clock;
 pub use listen::{BindError, bind};
-pub use workers::{Clock, Workers};
+pub use workers::Workers;
 
 #[cfg(doc)]
 use crate::plan::Snapshot;

@@ -1,36 +1,15 @@
-//! A client's connection: one request after the other, until either side has had enough.
+//! Serves a client's connection: one request after the other, until either side has had enough.
 
-use super::buffer::{Buffer, Buffers};
-use super::deadline::Deadline;
+use super::client::{Client, Ended};
 use super::forward::{Next, forward};
 use super::worker::Worker;
-use crate::http::{HeadLimits, Progress, Reason, Refusal, RequestHead, Scan, compose_reply, slots};
+use crate::http::Reason;
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-
-/// A client's connection.
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) stream: TcpStream,
-    pub(super) peer: SocketAddr,
-    pub(super) local: SocketAddr,
-    /// What has been read and belongs to no request yet.
-    pub(super) input: Option<Buffer>,
-    pub(super) deadline: Deadline,
-}
-
-/// How long an idle connection is kept while the worker drains: long enough for a busy client's next request, whose
-/// response then tells it to close.
-const IDLE_WHILE_DRAINING: Duration = Duration::from_secs(1);
-/// How long a connection lingers after the last response, for a client that is still sending.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Serves `stream` until it is closed.
 pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
@@ -71,162 +50,6 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
     }
     client.input.take().into_iter().for_each(|buffer| worker.buffers.give(buffer));
 }
-
-/// Why there is no next request.
-enum Ended {
-    /// Nothing more came.
-    Closed,
-    /// What came is no request.
-    Refused(Refusal),
-}
-
-impl Client {
-    /// Waits for a whole request head at the beginning of the input: its length.
-    async fn read_head(&mut self, worker: &Worker) -> Result<usize, Ended> {
-        let mut scan = Scan::default();
-        let mut waits_for_more = false;
-        loop {
-            let (limits, timeouts) = worker.limits();
-            if let Some(length) = self.find_head(&mut scan, limits, &worker.buffers)? {
-                return Ok(length);
-            }
-            let idle = self.input.is_none();
-            if idle {
-                let draining = worker.draining().then_some(IDLE_WHILE_DRAINING);
-                self.deadline.set(draining.or(timeouts.idle));
-            } else if !waits_for_more {
-                waits_for_more = true;
-                self.deadline.set(timeouts.header_read);
-            }
-            let read = poll_fn(|cx| {
-                if self.deadline.passed() {
-                    return Poll::Ready(Ok(None));
-                }
-                // While idle, a worker that begins to drain wakes this task so that it takes the shorter deadline.
-                if idle && worker.draining() && self.stream.poll_read_ready(cx).is_pending() {
-                    self.deadline.shorten(IDLE_WHILE_DRAINING);
-                }
-                self.poll_fill(cx, &worker.buffers).map_ok(Some)
-            });
-            match read.await {
-                Ok(Some(read)) if read > 0 => {}
-                Ok(None) if !idle => return Err(Ended::Refused(Refusal::TooSlow)),
-                _ => return Err(Ended::Closed),
-            }
-        }
-    }
-
-    /// The length of the head at the beginning of the input, if it is whole.
-    fn find_head(&mut self, scan: &mut Scan, limits: HeadLimits, buffers: &Buffers) -> Result<Option<usize>, Ended> {
-        let Some(buffer) = &mut self.input else { return Ok(None) };
-        // RFC 9112 section 2.2: empty lines before the request line are skipped.
-        while buffer.unread().starts_with(b"\r\n") {
-            buffer.consume(2);
-            *scan = Scan::default();
-        }
-        if buffer.unread().is_empty() {
-            // Nothing but empty lines: the connection is as idle as it was.
-            self.input.take().into_iter().for_each(|buffer| buffers.give(buffer));
-            return Ok(None);
-        }
-        let bytes = buffer.unread();
-        match scan.find_end(bytes).map_err(Ended::Refused)? {
-            Some(length) if length <= limits.bytes => Ok(Some(length)),
-            None if bytes.len() <= limits.bytes => {
-                // What is no request already need not be waited for.
-                if bytes.len() > EARLY_CHECK {
-                    return Ok(None);
-                }
-                match RequestHead::parse(bytes, &mut slots(), limits) {
-                    Ok(Progress::Partial | Progress::Complete(..)) => Ok(None),
-                    Err(refusal) => Err(Ended::Refused(refusal)),
-                }
-            }
-            _ => Err(Ended::Refused(Refusal::HeadTooLarge)),
-        }
-    }
-
-    /// Reads what has come into the input: how much, 0 at the end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, buffers: &Buffers) -> Poll<io::Result<usize>> {
-        std::task::ready!(self.stream.poll_read_ready(cx))?;
-        let mut buffer = self.input.take().unwrap_or_else(|| buffers.take());
-        if buffer.space().is_empty() {
-            buffer.grow();
-        }
-        let mut space = ReadBuf::new(buffer.space());
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
-        let read = space.filled().len();
-        buffer.filled(read);
-        if buffer.unread().is_empty() {
-            buffers.give(buffer);
-        } else {
-            self.input = Some(buffer);
-        }
-        polled.map_ok(|()| read)
-    }
-
-    /// Whether the client hung up while its response is on the way. Reads ahead at most one buffer, and only then
-    /// sees the end: that is how a hang-up is told from the next request.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>, buffers: &Buffers) -> bool {
-        self.input.is_none() && matches!(self.poll_fill(cx, buffers), Poll::Ready(Ok(0) | Err(_)))
-    }
-
-    /// Sends a response of Serin's own; whether all of it was taken.
-    pub(super) async fn reply(&mut self, worker: &Worker, reason: Reason, close: bool, to_head: bool) -> bool {
-        let mut reply = worker.buffers.take_head();
-        compose_reply(&mut reply, reason, close, to_head, &worker.date());
-        self.deadline.set(worker.limits().1.idle);
-        let mut sent = 0;
-        let done = poll_fn(|cx| {
-            while sent < reply.len() {
-                match Pin::new(&mut self.stream).poll_write(cx, &reply[sent..]) {
-                    Poll::Ready(Ok(count)) => sent += count,
-                    Poll::Ready(Err(_)) => return Poll::Ready(false),
-                    Poll::Pending if self.deadline.passed() => return Poll::Ready(false),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            Poll::Ready(true)
-        })
-        .await;
-        worker.buffers.give_head(reply);
-        done
-    }
-
-    /// Closes gently: a client that is still sending would otherwise lose the response to a reset (RFC 9112 section
-    /// 9.6).
-    async fn linger(&mut self, buffers: &Buffers) {
-        if socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write).is_err() {
-            return;
-        }
-        self.deadline.set(Some(LINGER));
-        poll_fn(|cx| {
-            loop {
-                self.input.take().into_iter().for_each(|buffer| buffers.give(buffer));
-                match self.poll_fill(cx, buffers) {
-                    Poll::Ready(Ok(read)) if read > 0 && !self.deadline.passed() => {}
-                    Poll::Pending if !self.deadline.passed() => return Poll::Pending,
-                    _ => return Poll::Ready(()),
-                }
-            }
-        })
-        .await;
-    }
-
-    /// Polls `future` until the deadline passes.
-    pub(super) async fn within_deadline<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if self.deadline.passed() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-}
-
-/// Up to this length an unfinished head is looked at for early errors each time more of it comes.
-const EARLY_CHECK: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,8 @@
 //! One worker: what its connections have in common.
 
-use super::accept::{accept, take};
 use super::buffer::Buffers;
-use super::deadline::{Deadlines, TICK};
-use super::forward::head_limits;
-use super::workers::Clock;
+use super::clock::Clock;
+use super::deadline::Deadlines;
 use crate::http::HeadLimits;
 use crate::plan::{Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
@@ -13,14 +11,12 @@ use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use std::time::SystemTime;
+use tokio::sync::{Notify, mpsc};
 
 /// What a worker is told to do.
 #[derive(Debug)]
@@ -63,7 +59,7 @@ pub(super) struct Worker {
     random: RefCell<SmallRng>,
     date: Cell<[u8; DATE]>,
     date_s: Cell<u64>,
-    draining: Cell<bool>,
+    pub(super) draining: Cell<bool>,
     full_since_ms: Cell<Option<u64>>,
 }
 
@@ -81,7 +77,7 @@ const UPSTREAM_IDLE_MS: u64 = 50_000;
 const SWEEP_TICKS: u64 = 10;
 
 impl Worker {
-    fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         let Parts { id, snapshots, counters, loads, peers, clock } = parts;
         let snapshot = snapshots.load_full();
         let pools = Pools::new(&snapshot, &Pools::default(), &counters);
@@ -161,11 +157,12 @@ impl Worker {
     }
 
     /// Whether it has a connection.
-    fn is_loaded(&self) -> bool {
+    pub(super) fn is_loaded(&self) -> bool {
         self.loads[self.id].load(Relaxed) > 0
     }
 
-    fn tick(&self, ticks: u64) {
+    /// Moves everything that is as of the last tick on to tick `ticks`.
+    pub(super) fn tick(&self, ticks: u64) {
         self.now_ms.set(self.clock.now_ms());
         self.write_date();
         self.deadlines.advance(ticks);
@@ -186,74 +183,7 @@ impl Worker {
     }
 }
 
-/// Runs a worker until it has drained, or until nobody can tell it anything any more.
-pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Command>) {
-    let worker = Rc::new(Worker::new(parts));
-    let mut listeners: HashMap<Arc<str>, (watch::Sender<bool>, JoinHandle<()>)> = HashMap::new();
-    let mut takes_commands = true;
-    let begun = tokio::time::Instant::now();
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            command = commands.recv(), if takes_commands => match command {
-                None => return,
-                Some(Command::Listen(name, listener)) => match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => {
-                        let (stop, stopped) = watch::channel(false);
-                        let accepts = tokio::task::spawn_local(accept(Rc::clone(&worker), listener, stopped));
-                        listeners.insert(name, (stop, accepts));
-                    }
-                    Err(error) => tracing::error!(%error, listener = %name, "cannot register the listener"),
-                },
-                Some(Command::Unlisten(name)) => {
-                    listeners.remove(&name).into_iter().for_each(|(stop, _)| { stop.send_replace(true); });
-                }
-                Some(Command::Serve(stream, peer)) => take_over(&worker, stream, peer),
-                Some(Command::Drain) => {
-                    worker.draining.set(true);
-                    for (_, (stop, accepts)) in listeners.drain() {
-                        stop.send_replace(true);
-                        // Until it has emptied its queue; its only error would be a panic, and a release ends at those.
-                        let _ = accepts.await;
-                    }
-                    worker.deadlines.wake_all();
-                    worker.idle.notify_one();
-                }
-            },
-            _ = ticks.tick() => {
-                let passed = begun.elapsed().as_millis() / TICK.as_millis();
-                worker.tick(u64::try_from(passed).unwrap_or(u64::MAX));
-            }
-            () = worker.idle.notified() => {
-                if !worker.draining() || worker.is_loaded() {
-                    continue;
-                }
-                // What others have handed over by now is served; from here on they keep what they accept.
-                takes_commands = false;
-                commands.close();
-                while let Ok(command) = commands.try_recv() {
-                    if let Command::Serve(stream, peer) = command {
-                        take_over(&worker, stream, peer);
-                    }
-                }
-                if !worker.is_loaded() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Serves a connection that another worker accepted.
-fn take_over(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => take(worker, stream, peer),
-        Err(error) => tracing::error!(%error, "cannot register a connection"),
-    }
-}
-
-/// A thousandth of what a process's own clock counts in, for [`Clock`].
-pub(super) fn whole_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// The limits on a message's head.
+pub(super) fn head_limits(snapshot: &Snapshot) -> HeadLimits {
+    HeadLimits { bytes: snapshot.plan.limits.header_bytes, fields: snapshot.plan.limits.header_count }
 }

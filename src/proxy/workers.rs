@@ -1,6 +1,8 @@
 //! The workers' threads, from outside.
 
-use super::worker::{Command, Parts, run, whole_ms};
+use super::clock::Clock;
+use super::run::run;
+use super::worker::{Command, Parts};
 use crate::plan::Snapshot;
 use crate::stats::Registry;
 use arc_swap::ArcSwap;
@@ -9,25 +11,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::Instant;
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
-
-/// The process's own monotonic clock.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock(Instant);
-
-impl Clock {
-    /// A clock that starts at 0 now.
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// Milliseconds since it was started.
-    pub fn now_ms(self) -> u64 {
-        whole_ms(self.0.elapsed())
-    }
-}
 
 /// All workers. Dropping it does not end them: [`drain`](Self::drain) does.
 #[derive(Debug)]
