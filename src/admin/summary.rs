@@ -1,11 +1,13 @@
 //! The config in force, as the API shows it.
 //!
-//! Names and numbers, written as the config writes them where there is a way to; durations in seconds. A webhook's
-//! address is cut down to its host: what follows is often the secret that lets one post there.
+//! The whole plan, defaults included, in the config's own keys and units. A webhook's address is cut down to its host:
+//! what follows is often the secret that lets one post there.
 
 use super::ConfigView;
-use crate::plan::{Alert, Backend, Endpoints, Limit, Metric, Plan, Rollout, Rule, Stickiness};
+use crate::config::{format_duration, format_ratio, format_size};
+use crate::plan::{Alert, Backend, Endpoints, Limit, Metric, Plan, Rollout, Rule, RuleId, Stickiness, Store};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The answer to `GET /api/v1/config`.
 pub(super) fn of(config: &ConfigView) -> Value {
@@ -25,7 +27,34 @@ pub(super) fn of(config: &ConfigView) -> Value {
         "backends": plan.backends.iter().map(backend).collect::<Vec<_>>(),
         "routes": routes(plan),
         "rollouts": plan.rollouts.iter().map(|r| rollout(plan, r)).collect::<Vec<_>>(),
+        "limits": {
+            "headerBytes": format_size(plan.limits.header_bytes),
+            "headerCount": plan.limits.header_count,
+            "connectionsPerWorker": plan.limits.connections_per_worker,
+        },
+        "timeouts": {
+            "headerRead": timeout(plan.timeouts.header_read),
+            "idle": timeout(plan.timeouts.idle),
+            "connect": timeout(plan.timeouts.connect),
+            "responseHead": timeout(plan.timeouts.response_head),
+            "request": timeout(plan.timeouts.request),
+        },
+        "headers": {
+            "via": plan.headers.via,
+            "requestId": plan.headers.request_id,
+            "forwarded": plan.headers.forwarded,
+        },
+        "drain": { "grace": format_duration(plan.drain.grace), "timeout": format_duration(plan.drain.timeout) },
+        "store": match &plan.store {
+            Store::Dir(directory) => json!({ "file": directory }),
+            Store::BesideConfig => Value::Null,
+        },
+        "dns": { "nameservers": plan.dns.nameservers },
     })
+}
+
+fn timeout(timeout: Option<Duration>) -> String {
+    timeout.map_or_else(|| "off".into(), format_duration)
 }
 
 fn backend(backend: &Backend) -> Value {
@@ -38,17 +67,21 @@ fn backend(backend: &Backend) -> Value {
 
 fn routes(plan: &Plan) -> Vec<Value> {
     let routes = plan.routes.iter().enumerate().map(|(index, route)| {
-        let rules = plan.rules.iter().filter(|rule| rule.route.index() == index).map(|r| rule(plan, r));
+        let rules = plan.rules.iter().enumerate().filter(|(_, rule)| rule.route.index() == index);
+        let rules = rules.map(|(id, r)| rule(plan, RuleId::new(id), r));
         json!({ "name": route.name, "rules": rules.collect::<Vec<_>>() })
     });
     routes.collect()
 }
 
-fn rule(plan: &Plan, rule: &Rule) -> Value {
+fn rule(plan: &Plan, id: RuleId, rule: &Rule) -> Value {
+    let of_rule = plan.matcher.entries().filter(|(_, _, entry)| *entry == id);
+    let matches =
+        of_rule.map(|(host, conditions, _)| json!({ "hostname": host.to_string(), "match": conditions.to_string() }));
     let refs = rule.backend_refs.iter();
     let refs = refs.map(|r| json!({ "name": plan.backends[r.backend.index()].name, "weight": r.weight }));
     let rollout = rule.rollout.map(|id| &plan.rollouts[id.index()].name);
-    json!({ "name": rule.name, "backendRefs": refs.collect::<Vec<_>>(), "rollout": rollout })
+    json!({ "name": rule.name, "matches": matches.collect::<Vec<_>>(), "backendRefs": refs.collect::<Vec<_>>(), "rollout": rollout })
 }
 
 fn rollout(plan: &Plan, rollout: &Rollout) -> Value {
@@ -57,7 +90,7 @@ fn rollout(plan: &Plan, rollout: &Rollout) -> Value {
     let stickiness = rollout.stickiness.as_ref().map(|stickiness| match stickiness {
         Stickiness::Header(name) => json!({ "header": name }),
         Stickiness::Cookie(name) => json!({ "cookie": name }),
-        Stickiness::ClientIp => json!("clientIP"),
+        Stickiness::ClientIp => json!({ "clientIP": true }),
     });
     json!({
         "name": rollout.name,
@@ -73,15 +106,15 @@ fn rollout(plan: &Plan, rollout: &Rollout) -> Value {
 
 fn limit(limit: &Limit) -> Value {
     let max = match limit.metric {
-        Metric::ErrorRate { max } => json!(max),
-        Metric::Latency { max, .. } | Metric::LatencyMean { max } => json!(max.as_secs_f64()),
+        Metric::ErrorRate { max } => json!(format_ratio(max)),
+        Metric::Latency { max, .. } | Metric::LatencyMean { max } => json!(format_duration(max)),
     };
     json!({
         "metric": limit.metric.to_string(),
         "max": max,
-        "window": limit.window.as_secs_f64(),
+        "window": format_duration(limit.window),
         "minRequests": limit.min_requests,
-        "alpha": limit.alpha,
+        "falseAlarmRate": limit.alpha,
     })
 }
 

@@ -159,7 +159,7 @@ fn the_config_in_force_is_shown_without_its_secrets() {
     assert_eq!(config["backends"][1]["endpoints"]["dns"], "canary:80");
     assert_eq!(config["routes"][0]["rules"][0]["backendRefs"][1], json!({ "name": "canary", "weight": 10 }));
     assert_eq!(config["rollouts"][0]["rule"], "data-tier/everyone");
-    assert_eq!(config["rollouts"][0]["rollback"][0]["max"], 0.5);
+    assert_eq!(config["rollouts"][0]["rollback"][0]["max"], "500ms");
 }
 
 #[test]
