@@ -2,6 +2,7 @@
 
 use super::field::{Connection, Field, FieldLines, list};
 use super::reply::Refusal;
+use super::target::{Authority, Target};
 use std::mem::MaybeUninit;
 
 /// The most header fields that can be parsed; the config's limit is at most this.
@@ -134,7 +135,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(Progress::Partial),
             Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooManyFields),
-            Err(httparse::Error::Version) => return Err(Refusal::Version),
+            Err(httparse::Error::Version) => return Err(version_refusal(bytes)),
             Err(_) => return Err(Refusal::Malformed),
         };
         let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
@@ -299,6 +300,17 @@ impl<'b> Facts<'b> {
     }
 }
 
+/// Whether it is another version that is asked for, or a space in the target that makes its rest look like one.
+fn version_refusal(bytes: &[u8]) -> Refusal {
+    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or(bytes);
+    let mut parts = line.splitn(3, |&byte| byte == b' ').skip(2);
+    if parts.next().is_some_and(|version| version.starts_with(b"HTTP/") && !version.contains(&b' ')) {
+        Refusal::Version
+    } else {
+        Refusal::Malformed
+    }
+}
+
 /// Digits alone (RFC 9110 section 8.6).
 fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
@@ -306,94 +318,6 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     }
     std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(Refusal::ContentLength)
 }
-
-/// A request target's parts (RFC 9112 section 3.2).
-struct Target<'b> {
-    authority: Option<Authority<'b>>,
-    path: &'b str,
-    query: Option<&'b str>,
-}
-
-impl<'b> Target<'b> {
-    fn parse(method: &str, target: &'b str) -> Result<Self, Refusal> {
-        if method == "CONNECT" {
-            return Err(Refusal::Connect);
-        }
-        if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-            return Err(Refusal::Target);
-        }
-        if target == "*" && method == "OPTIONS" {
-            return Ok(Self { authority: None, path: target, query: None });
-        }
-        let (authority, rest) = if target.starts_with('/') {
-            (None, target)
-        } else {
-            let after = strip_scheme(target).ok_or(Refusal::Target)?;
-            let end = after.find(['/', '?']).unwrap_or(after.len());
-            let (authority, rest) = after.split_at(end);
-            let authority = Authority::parse(authority.as_bytes()).filter(|authority| !authority.host.is_empty());
-            (Some(authority.ok_or(Refusal::Target)?), rest)
-        };
-        // `memchr`, since `split_once` looks at one character at a time.
-        let (path, query) = match memchr::memchr(b'?', rest.as_bytes()) {
-            Some(mark) => (&rest[..mark], Some(&rest[mark + 1..])),
-            None => (rest, None),
-        };
-        let path = match path {
-            // RFC 9112 section 3.2.4: the last proxy writes it as an asterisk.
-            "" if method == "OPTIONS" && query.is_none() => "*",
-            "" => "/",
-            path => path,
-        };
-        Ok(Self { authority, path, query })
-    }
-}
-
-fn strip_scheme(target: &str) -> Option<&str> {
-    let (scheme, rest) = target.split_once("://")?;
-    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
-}
-
-/// `uri-host [ ":" port ]` (RFC 9110 section 4.2.1), taken apart; may be empty, as `Host` may be. No user information.
-#[derive(Debug, Clone, Copy)]
-struct Authority<'b> {
-    whole: &'b str,
-    host: &'b str,
-}
-
-impl<'b> Authority<'b> {
-    fn parse(bytes: &'b [u8]) -> Option<Self> {
-        let literal = bytes.first() == Some(&b'[');
-        let host = if literal {
-            1 + bytes.iter().position(|&byte| byte == b']')?
-        } else {
-            bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len())
-        };
-        let of_host = |byte: &u8| HOST_BYTES[usize::from(*byte)] || (literal && b"[:]".contains(byte));
-        let port_is_right = match &bytes[host..] {
-            [] => true,
-            [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-            _ => false,
-        };
-        if !port_is_right || !bytes[..host].iter().all(of_host) {
-            return None;
-        }
-        let whole = std::str::from_utf8(bytes).ok()?;
-        Some(Self { whole, host: &whole[..host] })
-    }
-}
-
-/// What a registered name or an IPv4 address is written with (RFC 3986 section 3.2.2).
-static HOST_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let allowed = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+;=";
-    let mut place = 0;
-    while place < allowed.len() {
-        table[allowed[place] as usize] = true;
-        place += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 #[path = "head_tests.rs"]

@@ -44,6 +44,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
         ("GET /#f HTTP/1.1\r\nhost: a\r\n\r\n".into(), Refusal::Target),
         ("GET http:/// HTTP/1.1\r\nhost: a\r\n\r\n".into(), Refusal::Target),
         ("GET * HTTP/1.1\r\nhost: a\r\n\r\n".into(), Refusal::Target),
+        ("GET /a b HTTP/1.1\r\nhost: a\r\n\r\n".into(), Refusal::Malformed),
         ("GET  / HTTP/1.1\r\nhost: a\r\n\r\n".into(), Refusal::Malformed),
         ("G@T / HTTP/1.1\r\nhost: a\r\n\r\n".into(), Refusal::Malformed),
         ("GET / HTTP/2.0\r\nhost: a\r\n\r\n".into(), Refusal::Version),

@@ -9,6 +9,7 @@ mod compose;
 mod field;
 mod head;
 mod reply;
+mod target;
 
 pub use chunked::{ChunkError, Decoded, Decoder};
 pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};

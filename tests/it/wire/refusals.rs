@@ -111,7 +111,7 @@ const HEADS: &[(&str, &str, Fate)] = &[
     ("no target", "GET HTTP/1.1\r\nHost: t", BAD),
     ("two spaces", "GET  / HTTP/1.1\r\nHost: t", BAD),
     ("a tab for a space", "GET\t/ HTTP/1.1\r\nHost: t", BAD),
-    ("space in the target", "GET / /smuggled HTTP/1.1\r\nHost: t", VERSION),
+    ("space in the target", "GET / /smuggled HTTP/1.1\r\nHost: t", BAD),
     ("target without a slash", "GET x HTTP/1.1\r\nHost: t", BAD),
     ("target with a control byte", "GET /\x01 HTTP/1.1\r\nHost: t", BAD),
     ("target with a DEL", "GET /\x7f HTTP/1.1\r\nHost: t", BAD),
