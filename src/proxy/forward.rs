@@ -69,18 +69,19 @@ async fn attempts(
     request: &mut Forwarded,
     shard: &Shard,
 ) -> (Tried, Seen) {
-    let mut failed_connects = 0;
+    let pools = current.pools.of(request.choice.backend);
+    // Holds nothing, and so allocates nothing, until a connect fails.
+    let mut tried = Vec::new();
     loop {
-        let Some(pool) = pick(current.pools.of(request.choice.backend), worker.random(), worker.now_ms()) else {
+        let Some(pool) = pick(pools, &tried, worker.random(), worker.now_ms()) else {
             return (Tried::NoEndpoint, Seen::default());
         };
         let _pending = pool.begin();
         let mut lease = match lease(worker, client, pool, request).await {
             Ok(lease) => lease,
             Err(failure) => {
-                failed_connects += 1;
-                let others = current.pools.of(request.choice.backend).len() > failed_connects;
-                if others && failed_connects < CONNECT_ATTEMPTS && !client.deadline.bound_passed() {
+                tried.push(Rc::clone(pool));
+                if tried.len() < pools.len().min(CONNECT_ATTEMPTS) && !client.deadline.bound_passed() {
                     shard.record_retry();
                     continue;
                 }

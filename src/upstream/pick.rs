@@ -6,20 +6,24 @@
 use super::pool::Pool;
 use std::rc::Rc;
 
-/// The endpoint for a request; `None` when the backend has none. `random` is drawn evenly from all of `u64`.
+/// The endpoint for a request; `None` when the backend has none. `random` is drawn evenly from all of `u64`; `tried` are
+/// the endpoints that did not accept this very request's connection.
 ///
-/// An endpoint that rests after connect failures is passed over while another one does not; when all of them rest,
-/// the request is tried all the same: refusing it would only hide that the backend is dead.
-pub fn pick(pools: &[Rc<Pool>], random: u64, now_ms: u64) -> Option<&Rc<Pool>> {
+/// An endpoint that rests after connect failures, or was tried, is passed over while there is another one; when there
+/// is none, the request is sent to any of them all the same: refusing it would only hide that the backend is dead.
+pub fn pick<'p>(pools: &'p [Rc<Pool>], tried: &[Rc<Pool>], random: u64, now_ms: u64) -> Option<&'p Rc<Pool>> {
     match pools {
         [] => None,
         [only] => Some(only),
         _ => {
-            let awake = pools.iter().filter(|pool| !pool.endpoint().health.rests(now_ms)).count();
+            let takes = |pool: &&Rc<Pool>| {
+                !pool.endpoint().health.rests(now_ms) && !tried.iter().any(|tried| Rc::ptr_eq(tried, pool))
+            };
+            let awake = pools.iter().filter(takes).count();
             if awake == 0 {
                 return pools.get(draw(random, pools.len()));
             }
-            let nth = |n| pools.iter().filter(|pool| !pool.endpoint().health.rests(now_ms)).nth(n);
+            let nth = |n| pools.iter().filter(takes).nth(n);
             let (first, mut second) = (draw(random, awake), draw(random << 32, awake.max(2) - 1));
             if second >= first {
                 second += 1;
@@ -60,15 +64,24 @@ mod tests {
             for pool in pools.iter().take(usize::from(rests)) {
                 (0..Health::FAILURES_TO_REST).for_each(|_| pool.endpoint().health.connect_failed(0));
             }
-            let picked = pick(&pools, random, 1).unwrap();
+            let picked = pick(&pools, &[], random, 1).unwrap();
             prop_assert_eq!(picked.endpoint().health.rests(1), rests >= count);
+        }
+
+        #[test]
+        fn what_was_tried_is_not_tried_again_while_there_is_another(random: u64, count in 2_u16..6, tried in 0_usize..6) {
+            let pools = pools(count);
+            let tried = &pools[..tried.min(pools.len())];
+            let picked = pick(&pools, tried, random, 0).unwrap();
+            let again = tried.iter().any(|tried| Rc::ptr_eq(tried, picked));
+            prop_assert_eq!(again, tried.len() == pools.len());
         }
 
         #[test]
         fn of_two_the_one_with_fewer_pending_requests_is_picked(random: u64) {
             let pools = pools(2);
             let _pending = pools[0].begin();
-            prop_assert!(Rc::ptr_eq(pick(&pools, random, 0).unwrap(), &pools[1]));
+            prop_assert!(Rc::ptr_eq(pick(&pools, &[], random, 0).unwrap(), &pools[1]));
         }
     }
 }
