@@ -14,6 +14,8 @@ pub(super) struct Listeners {
 
 #[derive(Debug, Clone)]
 struct Open {
+    /// What the workers know it by. Not its name, which a reload may change while the sockets stay.
+    key: Arc<str>,
     name: Arc<str>,
     /// As the file has it: the port may be 0.
     written: SocketAddr,
@@ -36,19 +38,22 @@ impl Listeners {
 
     /// Accepts on what was opened, and no longer on what is not in `wanted`.
     pub(super) fn change(&mut self, wanted: &[Listener], opened: Opened, workers: &Workers) {
-        self.open.retain(|open| {
-            let stays = wanted.iter().any(|listener| open.is(listener));
-            if !stays {
+        self.open.retain_mut(|open| {
+            let stays = wanted.iter().find(|listener| open.is(listener));
+            if let Some(listener) = stays {
+                open.name = Arc::clone(&listener.name);
+            } else {
                 tracing::info!(listener = %open.name, address = %open.bound, "no longer listening");
-                workers.unlisten(&open.name);
+                workers.unlisten(&open.key);
             }
-            stays
+            stays.is_some()
         });
         for (listener, sockets) in opened.0 {
             let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
-            workers.listen(&listener.name, sockets);
+            let key = Arc::from(bound.to_string());
+            workers.listen(&key, sockets);
             tracing::info!(listener = %listener.name, address = %bound, "listening");
-            self.open.push(Open { name: listener.name, written: listener.address, bound });
+            self.open.push(Open { key, name: listener.name, written: listener.address, bound });
         }
     }
 
@@ -60,6 +65,7 @@ impl Listeners {
 
 impl Open {
     fn is(&self, listener: &Listener) -> bool {
-        self.name == listener.name && self.written == listener.address
+        // One that took any free port is told from another such by its name alone.
+        self.written == listener.address && (self.written.port() != 0 || self.name == listener.name)
     }
 }

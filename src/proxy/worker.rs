@@ -21,7 +21,7 @@ use tokio::sync::{Notify, mpsc};
 /// What a worker is told to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Accept connections there, under the listener's name.
+    /// Accept connections there, under this name.
     Listen(Arc<str>, TcpListener),
     /// Stop accepting there. Its connections go on.
     Unlisten(Arc<str>),

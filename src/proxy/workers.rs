@@ -61,7 +61,7 @@ impl Workers {
         Ok(Self { commands, threads, loads })
     }
 
-    /// Accepts connections on `listeners`, one for each worker, under the listener's name.
+    /// Accepts connections on `listeners`, one for each worker, under a `name` of the caller's.
     pub fn listen(&self, name: &Arc<str>, listeners: Vec<TcpListener>) {
         for (commands, listener) in self.commands.iter().zip(listeners) {
             // A worker that is gone has drained, and the process is ending.

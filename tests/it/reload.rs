@@ -209,6 +209,23 @@ fn a_listener_is_opened_and_drained_by_a_reload() {
 }
 
 #[test]
+fn a_listener_is_renamed_without_losing_its_connections() {
+    let a = Service::start("a");
+    // An address of its own, so that no other test takes the port between here and there.
+    let free = std::net::TcpListener::bind("127.77.0.1:0").and_then(|probe| probe.local_addr()).expect("a free port");
+    let named =
+        |name: &str| format!("listeners: [{{ name: {name}, address: \"{free}\" }}]\n{}", weighted(&a, &a, (1, 0)));
+    let mut serin = Serin::start(&named("web"));
+    let mut old = serin.client();
+    assert_eq!(old.get("/").status, 200);
+    serin.reload(&named("front"));
+    assert_eq!(serin.api("/api/v1/config")["listeners"][0]["name"], "front");
+    assert_eq!(serin.api("/api/v1/config")["listeners"][0]["bound"], free.to_string());
+    assert_eq!(old.get("/").status, 200, "the connection is kept");
+    assert_eq!(Client::connect(free).get("/").status, 200);
+}
+
+#[test]
 fn endpoints_that_go_are_drained_and_those_that_stay_keep_their_connections() {
     let (a, b, c) = (Service::start("a"), Service::start("b"), Service::start("c"));
     let config = |addresses: &[&Service]| {
