@@ -5,7 +5,9 @@
 
 use super::ConfigView;
 use crate::config::{format_duration, format_ratio, format_size};
-use crate::plan::{Alert, Backend, Endpoints, Limit, Metric, Plan, Rollout, Rule, RuleId, Stickiness, Store};
+use crate::plan::{
+    Alert, Backend, Endpoints, LatencyBound, Limit, Metric, Plan, RateBound, Rollout, Rule, RuleId, Stickiness, Store,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -105,9 +107,13 @@ fn rollout(plan: &Plan, rollout: &Rollout) -> Value {
 }
 
 fn limit(limit: &Limit) -> Value {
+    let Limit::Requests(limit) = limit else { return json!({ "name": limit.name() }) };
     let max = match limit.metric {
-        Metric::ErrorRate { max } => json!(format_ratio(max)),
-        Metric::Latency { max, .. } | Metric::LatencyMean { max } => json!(format_duration(max)),
+        Metric::ErrorRate { max: RateBound::Share(max) } => json!(format_ratio(max)),
+        Metric::Latency { max: LatencyBound::Time(max), .. } | Metric::LatencyMean { max } => {
+            json!(format_duration(max))
+        }
+        _ => json!(null),
     };
     json!({
         "metric": limit.metric.to_string(),
@@ -119,15 +125,18 @@ fn limit(limit: &Limit) -> Value {
 }
 
 fn alert(alert: &Alert) -> Value {
-    let Alert::Webhook { url } = alert;
-    let host =
-        url.parse::<axum::http::Uri>().ok().and_then(|uri| Some(format!("{}://{}/…", uri.scheme()?, uri.host()?)));
+    let host = alert
+        .url
+        .parse::<axum::http::Uri>()
+        .ok()
+        .and_then(|uri| Some(format!("{}://{}/…", uri.scheme()?, uri.host()?)));
     json!({ "webhook": host.unwrap_or_else(|| "…".into()) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{AlertFormat, Severity};
 
     #[test]
     fn a_webhooks_secret_is_not_shown() {
@@ -136,7 +145,8 @@ mod tests {
             ("http://user:secret@hooks.example:8080?token=secret", "http://hooks.example/…"),
             ("not a url secret", "…"),
         ] {
-            assert_eq!(alert(&Alert::Webhook { url: url.into() }), json!({ "webhook": shown }));
+            let it = Alert { format: AlertFormat::Webhook, url: url.into(), severity: Severity::Info };
+            assert_eq!(alert(&it), json!({ "webhook": shown }));
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{Command, ConfigView, Refusal, RolloutView, Server, Sources, View};
 use crate::plan::{
-    Admin, Alert, Backend, BackendId, BackendRef, Dns, Drain, Endpoints, Headers, Hostname, Limit, Limits, Listener,
-    Matcher, Metric, Plan, RequestMatch, Rollout, RolloutId, Route, RouteId, Rule, RuleId, Store, Timeouts,
+    Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, Dns, Drain, Endpoints, Headers, Hostname, Limit, Limits,
+    Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId, Route, RouteId, Rule, RuleId,
+    Severity, Store, Timeouts,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -42,13 +43,20 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             canary,
             revision: "1".into(),
             stickiness: None,
-            rollback: vec![Limit {
+            stable_caught_up: false,
+            progression: None,
+            rollback: vec![Limit::Requests(RequestLimit {
                 metric: Metric::LatencyMean { max: Duration::from_millis(500) },
                 window: Duration::from_secs(300),
                 min_requests: 50,
                 alpha: 1e-5,
+            })],
+            webhooks: Vec::new(),
+            alerts: vec![Alert {
+                format: AlertFormat::Webhook,
+                url: "https://hooks.example/secret".into(),
+                severity: Severity::Info,
             }],
-            alerts: vec![Alert::Webhook { url: "https://hooks.example/secret".into() }],
         }],
         limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
         timeouts: Timeouts { header_read: None, idle: None, connect: None, response_head: None, request: None },

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::config::{self, defaults, format_duration, format_ratio, format_size};
-use crate::plan::{Alert, Limit, Metric, Plan, Rollout, RouteId, Split, Stickiness, Store};
+use crate::plan::{LatencyBound, Limit, Metric, Plan, RateBound, Rollout, RouteId, Split, Stickiness, Store};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -93,8 +93,7 @@ fn rollout(plan: &Plan, rollout: &Rollout) -> String {
     };
     table.row("  sticks by", [&by]);
     for alert in &rollout.alerts {
-        let Alert::Webhook { url } = alert;
-        table.row("  alerts", [&format!("POST {}", without_secrets(url))]);
+        table.row("  alerts", [&format!("POST {}", without_secrets(&alert.url))]);
     }
     let mut limits = Table::default();
     for limit in &rollout.rollback {
@@ -104,9 +103,13 @@ fn rollout(plan: &Plan, rollout: &Rollout) -> String {
 }
 
 fn limit_in_words(limit: &Limit) -> [String; 4] {
+    let Limit::Requests(limit) = limit else {
+        return [limit.name().to_string(), String::new(), String::new(), String::new()];
+    };
     let max = match limit.metric {
-        Metric::ErrorRate { max } => format_ratio(max),
-        Metric::Latency { max, .. } | Metric::LatencyMean { max } => format_duration(max),
+        Metric::ErrorRate { max: RateBound::Share(max) } => format_ratio(max),
+        Metric::Latency { max: LatencyBound::Time(max), .. } | Metric::LatencyMean { max } => format_duration(max),
+        _ => String::new(),
     };
     let window = format!("over {}, from {} requests", format_duration(limit.window), limit.min_requests);
     let detector = match limit.metric {

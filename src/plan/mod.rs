@@ -9,21 +9,25 @@
 mod display;
 mod endpoint;
 mod ids;
+mod limit;
 mod matcher;
 mod rollout;
 mod snapshot;
 mod split;
 mod sticky;
+mod tell;
 
 pub use endpoint::{Endpoint, Health};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
+pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
 pub use matcher::{
     Fields, Hostname, Matcher, NameMatch, PathMatch, Request, RequestMatch, TextMatch, Wildcard, any_cookie,
 };
-pub use rollout::{Alert, Limit, Metric, Quantile, Rollout, Stickiness};
+pub use rollout::{Inconclusive, Progression, Promotion, Rollout, Step, Stickiness, Then};
 pub use snapshot::{RefShards, Snapshot};
 pub use split::{Share, Split};
 pub use sticky::sticky_point;
+pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,10 +1,10 @@
-//! What a rollout is told: which rule it guards, between which backends, and within which limits.
+//! What a rollout is told: which rule it guards, between which backends, in which steps.
 
-use super::{BackendId, RuleId};
+use super::{Alert, BackendId, Limit, RuleId, Webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Guards one rule: takes `canary` out of it when a limit is breached.
+/// Guards one rule: takes `canary` out of it when a limit is breached. With a [`Progression`] it moves the weight too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollout {
     /// Unique among the rollouts.
@@ -19,10 +19,67 @@ pub struct Rollout {
     pub revision: Arc<str>,
     /// What keeps a user on one side.
     pub stickiness: Option<Stickiness>,
+    /// Whether stable's version is the canary's: there is nothing to try, or stable has been rolled forward.
+    pub stable_caught_up: bool,
+    /// The steps up to 100 %; `None` leaves the weights to the file.
+    pub progression: Option<Progression>,
     /// Any one of them breached takes the canary out.
     pub rollback: Vec<Limit>,
+    /// Who is asked, at which point; in the file's order.
+    pub webhooks: Vec<Webhook>,
     /// Who is told.
     pub alerts: Vec<Alert>,
+}
+
+/// How a canary gets from nothing to everything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progression {
+    /// In the order in which they are taken; at least one, weights rising.
+    pub steps: Vec<Step>,
+    /// How long a trial may wait for a ready canary before it is rolled back. Default 10 min.
+    pub progress_deadline: Duration,
+    /// What becomes of a step that can neither advance nor fail.
+    pub inconclusive: Inconclusive,
+    /// What comes after the last step.
+    pub promotion: Promotion,
+}
+
+/// One weight to hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The canary's, in percent: above 0, at most 100.
+    pub weight: f64,
+    /// For so long; only time in which every limit was healthy counts.
+    pub hold: Duration,
+}
+
+/// What becomes of a step that can neither advance nor fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inconclusive {
+    /// After so long without any progress. Default 1 h.
+    pub after: Duration,
+    /// This. Default [`Then::Hold`].
+    pub then: Then,
+}
+
+/// What to do about it; whichever it is, people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Go on holding.
+    Hold,
+    /// Take the canary out.
+    Rollback,
+}
+
+/// What comes after the last step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promotion {
+    /// Whether it goes on by itself; otherwise it waits for `serin promote`. Default true.
+    pub auto: bool,
+    /// All of them have to be healthy for a step to advance. A value over one of them holds the step; it takes nothing out.
+    pub limits: Vec<Limit>,
+    /// How long the traffic takes back to stable, once stable has been rolled forward; linear. Default 30 s.
+    pub return_over: Duration,
 }
 
 /// What identifies a user, so that `hash(key, rollout's name) < weight` always gives the same answer.
@@ -36,90 +93,4 @@ pub enum Stickiness {
     Cookie(Arc<str>),
     /// The address that the connection came from.
     ClientIp,
-}
-
-/// A ceiling on one metric of the canary.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limit {
-    /// What is measured, and how much of it is too much.
-    pub metric: Metric,
-    /// What the plain window looks back on.
-    pub window: Duration,
-    /// How many requests the plain window needs before it says anything. Default 50.
-    pub min_requests: u64,
-    /// The detector's false alarm rate: its average run length to a false alarm is at least `1 / alpha` requests.
-    /// Default 1e-5; above 0 and at most 0.1.
-    pub alpha: f64,
-}
-
-/// A metric and its ceiling.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Metric {
-    /// The share of requests that failed; above 0, below 1.
-    ErrorRate {
-        /// The highest share that is within the limit.
-        max: f64,
-    },
-    /// A quantile of the response time.
-    Latency {
-        /// Which quantile.
-        quantile: Quantile,
-        /// The highest that is within the limit: whole microseconds, two significant digits (see [`crate::stats`]).
-        max: Duration,
-    },
-    /// The mean response time.
-    LatencyMean {
-        /// The highest that is within the limit.
-        max: Duration,
-    },
-}
-
-/// A quantile in thousandths of a percent, so that `p99.9` prints as it was written and compares exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Quantile(u32);
-
-impl Quantile {
-    const ONE: u32 = 100_000;
-
-    /// From thousandths of a percent: 99,000 is p99. `None` unless above 0 and below 100,000.
-    pub fn from_milli_percent(value: u32) -> Option<Self> {
-        (value > 0 && value < Self::ONE).then_some(Self(value))
-    }
-
-    /// The quantile in thousandths of a percent: p99 is 99,000.
-    pub fn milli_percent(self) -> u32 {
-        self.0
-    }
-
-    /// The quantile as a share, above 0 and below 1.
-    pub fn share(self) -> f64 {
-        f64::from(self.0) / f64::from(Self::ONE)
-    }
-}
-
-impl std::fmt::Display for Quantile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "p{}", f64::from(self.0) / 1_000.0)
-    }
-}
-
-impl std::fmt::Display for Metric {
-    /// The metric's name as the config writes it: `error-rate`, `latency-p99`, `latency-mean`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ErrorRate { .. } => f.write_str("error-rate"),
-            Self::Latency { quantile, .. } => write!(f, "latency-{quantile}"),
-            Self::LatencyMean { .. } => f.write_str("latency-mean"),
-        }
-    }
-}
-
-/// Someone to tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Alert {
-    /// A JSON `POST` to this address.
-    Webhook {
-        /// `http` or `https`.
-        url: Arc<str>,
-    },
 }

@@ -204,7 +204,7 @@ fn host(url: &str) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rollout::{Grounds, Timestamp};
+    use crate::rollout::{Grounds, Kind, Timestamp};
     use crate::store::{self, Documents, Store};
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{TcpListener, TcpStream};
@@ -222,10 +222,13 @@ pub(super) mod tests {
             rollout: "data-tier".into(),
             revision: "1.5.0".into(),
             at: Timestamp::from_duration(Duration::ZERO),
+            event: Kind::RolledBack,
+            step: None,
             weight: 10.0,
             requests: 16,
             failed: 8,
             grounds: Grounds::StateUnreadable,
+            limits: Vec::new(),
         }
     }
 

@@ -199,8 +199,8 @@ impl Controller {
     pub fn finish(&mut self, Published(after): Published) {
         let saved = if after.save { self.save() } else { None };
         for (alerts, decision) in after.alerts {
-            for Alert::Webhook { url } in &alerts {
-                self.alerter.send(url, &decision, saved.clone());
+            for alert in &alerts {
+                self.alerter.send(&alert.url, &decision, saved.clone());
             }
         }
         for count in after.counts {

@@ -3,12 +3,12 @@
 //! Still pure: counters come in as totals, readiness as a flag, time as a value; actions go out.
 
 use super::counters::{Delta, Reader};
-use super::limits::Guard;
+use super::limits::{Guard, Role};
 use super::machine::{Action, Event, Observation, step};
 use super::state::State;
 use super::time::Now;
 use super::window::Window;
-use crate::plan::{BackendId, Plan, Rollout, Split};
+use crate::plan::{BackendId, Limit, Plan, Rollout, Split};
 use crate::stats::{SeriesKey, Totals};
 use std::time::Duration;
 
@@ -149,10 +149,10 @@ impl Side {
 
 /// The evidence of a new trial.
 fn new_guards(spec: &Rollout) -> Vec<Guard> {
-    spec.rollback.iter().cloned().map(Guard::new).collect()
+    spec.rollback.iter().map(|limit| Guard::new(limit.clone(), Role::Rollback)).collect()
 }
 
 /// What the status of the two sides looks back on.
 fn status_window(spec: &Rollout) -> Duration {
-    spec.rollback.iter().map(|limit| limit.window).max().unwrap_or(DEFAULT_WINDOW)
+    spec.rollback.iter().map(Limit::window).max().unwrap_or(DEFAULT_WINDOW)
 }

@@ -11,7 +11,7 @@ use super::counters::Delta;
 use super::detector::Detector;
 use super::time::{Now, Timestamp};
 use super::window::Window;
-use crate::plan::{Limit, Metric, Quantile};
+use crate::plan::{LatencyBound, Limit, Metric, Quantile, RateBound, RequestLimit};
 use crate::stats::bucket_of;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub enum Verdict {
 }
 
 /// Why a verdict is what it is, where its name does not say so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Breach: the sequential test raised its alarm.
@@ -37,10 +37,20 @@ pub enum Reason {
     Window,
     /// Inconclusive: fewer than `minRequests` in the window.
     NotEnoughRequests,
+    /// Inconclusive: stable shows the same fault.
+    StableAlsoFailing,
+    /// Inconclusive: the window's value is over the limit, and chance explains it.
+    WithinChance,
+    /// Inconclusive: stable got too few requests to compare with.
+    NothingToCompareWith,
+    /// Inconclusive: fewer than `minSamples` answers in the window.
+    NotEnoughAnswers,
+    /// Inconclusive: the query has no data, or nobody answered it. The text says what happened.
+    NoAnswer(String),
 }
 
 /// A verdict with the numbers it was reached from. Values are ratios for `error-rate` and microseconds for latencies.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// What it comes to.
     pub verdict: Verdict,
@@ -58,27 +68,34 @@ pub struct Finding {
     pub since: Option<Timestamp>,
 }
 
+/// What a limit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Takes the canary out when it is breached.
+    Rollback,
+    /// Lets a step advance while it is healthy.
+    Promotion,
+}
+
+/// What came back for a [`QueryLimit`](crate::plan::QueryLimit): a value, nothing, or what went wrong.
+pub type Answer = Result<Option<f64>, String>;
+
 /// A limit at work.
 #[derive(Debug, Clone)]
 pub struct Guard {
     limit: Limit,
-    canary: Window,
-    stable: Window,
-    detector: Option<Detector>,
-    against_since: Option<Timestamp>,
+    requests: Option<RequestGuard>,
 }
 
 impl Guard {
     /// Has seen nothing yet.
-    pub fn new(limit: Limit) -> Self {
-        let p0 = match limit.metric {
-            Metric::ErrorRate { max } => Some(max),
-            Metric::Latency { quantile, .. } => Some(1.0 - quantile.share()),
-            Metric::LatencyMean { .. } => None,
+    pub fn new(limit: Limit, role: Role) -> Self {
+        let _ = role;
+        let requests = match &limit {
+            Limit::Requests(limit) => Some(RequestGuard::new(limit.clone())),
+            Limit::Query(_) => None,
         };
-        let detector = p0.map(|p0| Detector::new(p0, limit.alpha));
-        let (canary, stable) = (Window::new(limit.window), Window::new(limit.window));
-        Self { limit, canary, stable, detector, against_since: None }
+        Self { limit, requests }
     }
 
     /// The limit.
@@ -88,17 +105,78 @@ impl Guard {
 
     /// Forgets what stable did: another version stands there now.
     pub fn forget_stable(&mut self) {
+        if let Some(guard) = &mut self.requests {
+            guard.forget_stable();
+        }
+    }
+
+    /// Takes in what was counted since the last call. A query's limit has no use for it.
+    pub fn observe(&mut self, canary: &Delta, stable: &Delta, now: Now) {
+        if let Some(guard) = &mut self.requests {
+            guard.observe(canary, stable, now);
+        }
+    }
+
+    /// Takes in what was answered. A limit on requests has no use for it.
+    pub fn answered(&mut self, answer: &Answer, now: Now) {
+        let _ = (answer, now);
+    }
+
+    /// What it comes to now.
+    pub fn finding(&self) -> Finding {
+        match &self.requests {
+            Some(guard) => guard.finding(),
+            None => Finding {
+                verdict: Verdict::Inconclusive,
+                reason: Some(Reason::NotEnoughAnswers),
+                value: None,
+                stable_value: None,
+                samples: 0,
+                evidence: None,
+                since: None,
+            },
+        }
+    }
+}
+
+/// A limit on requests at work.
+#[derive(Debug, Clone)]
+struct RequestGuard {
+    limit: RequestLimit,
+    canary: Window,
+    stable: Window,
+    detector: Option<Detector>,
+    against_since: Option<Timestamp>,
+}
+
+impl RequestGuard {
+    /// Has seen nothing yet.
+    fn new(limit: RequestLimit) -> Self {
+        let p0 = match limit.metric {
+            Metric::ErrorRate { max: RateBound::Share(max) } => Some(max),
+            Metric::Latency { quantile, .. } => Some(1.0 - quantile.share()),
+            _ => None,
+        };
+        let detector = p0.map(|p0| Detector::new(p0, limit.alpha));
+        let (canary, stable) = (Window::new(limit.window), Window::new(limit.window));
+        Self { limit, canary, stable, detector, against_since: None }
+    }
+
+    /// Forgets what stable did: another version stands there now.
+    fn forget_stable(&mut self) {
         self.stable = Window::new(self.limit.window);
     }
 
     /// Takes in what was counted since the last call.
-    pub fn observe(&mut self, canary: &Delta, stable: &Delta, now: Now) {
+    fn observe(&mut self, canary: &Delta, stable: &Delta, now: Now) {
         self.canary.push(canary, now.monotonic);
         self.stable.push(stable, now.monotonic);
         let (wrong, of) = match self.limit.metric {
             Metric::ErrorRate { .. } => (canary.failed, canary.judged),
-            Metric::Latency { max, .. } => (canary.slower_than(bucket_of(whole_us(max))), canary.timed),
-            Metric::LatencyMean { .. } => (0, 0),
+            Metric::Latency { max: LatencyBound::Time(max), .. } => {
+                (canary.slower_than(bucket_of(whole_us(max))), canary.timed)
+            }
+            _ => (0, 0),
         };
         // A tick without requests must not look like one more place to start from.
         if let Some(detector) = self.detector.as_mut().filter(|_| of > 0) {
@@ -112,7 +190,7 @@ impl Guard {
     }
 
     /// What it comes to now.
-    pub fn finding(&self) -> Finding {
+    fn finding(&self) -> Finding {
         let enough = self.samples() >= self.limit.min_requests.max(1);
         let (verdict, reason) = match &self.detector {
             Some(detector) if detector.alarmed() => (Verdict::Breach, Some(Reason::Detector)),
@@ -135,10 +213,11 @@ impl Guard {
     fn over(&self) -> bool {
         match self.limit.metric {
             // Correctly rounded division: 5 of 100 is the same number as a limit of 0.05.
-            Metric::ErrorRate { max } => self.canary.error_rate().is_some_and(|rate| rate > max),
+            Metric::ErrorRate { max: RateBound::Share(max) } => self.canary.error_rate().is_some_and(|rate| rate > max),
             // By bucket: the limit is a bucket's upper bound, so this counts exactly who was slower.
-            Metric::Latency { quantile, max } => self.slower(quantile, max),
+            Metric::Latency { quantile, max: LatencyBound::Time(max) } => self.slower(quantile, max),
             Metric::LatencyMean { max } => self.canary.mean_us().is_some_and(|mean| mean > us(max)),
+            _ => false,
         }
     }
 
@@ -163,11 +242,21 @@ impl Guard {
     }
 }
 
-/// The ceiling in the unit of [`Finding::value`].
-pub(super) fn ceiling(metric: Metric) -> f64 {
-    match metric {
-        Metric::ErrorRate { max } => max,
-        Metric::Latency { max, .. } | Metric::LatencyMean { max } => us(max),
+/// The lowest and the highest that are within `limit`, in the unit of [`Finding::value`]; what is relative to stable
+/// has no end while stable has no value.
+pub(super) fn bounds(limit: &Limit, stable_value: Option<f64>) -> (Option<f64>, Option<f64>) {
+    match limit {
+        Limit::Query(limit) => (limit.range.min, limit.range.max),
+        Limit::Requests(limit) => {
+            let max = match limit.metric {
+                Metric::ErrorRate { max: RateBound::Share(max) } => Some(max),
+                Metric::ErrorRate { max: RateBound::TimesStable(times) }
+                | Metric::Latency { max: LatencyBound::TimesStable(times), .. } => stable_value.map(|v| v * times),
+                Metric::ErrorRate { max: RateBound::AboveStable(more) } => stable_value.map(|v| v + more),
+                Metric::Latency { max: LatencyBound::Time(max), .. } | Metric::LatencyMean { max } => Some(us(max)),
+            };
+            (None, max)
+        }
     }
 }
 
@@ -183,17 +272,17 @@ fn whole_us(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn limit(metric: Metric) -> Limit {
-        Limit { metric, window: Duration::from_secs(300), min_requests: 50, alpha: 1e-5 }
+    fn limit(metric: Metric) -> RequestLimit {
+        RequestLimit { metric, window: Duration::from_secs(300), min_requests: 50, alpha: 1e-5 }
     }
 
-    fn errors() -> Guard {
-        Guard::new(limit(Metric::ErrorRate { max: 0.05 }))
+    fn errors() -> RequestGuard {
+        RequestGuard::new(limit(Metric::ErrorRate { max: RateBound::Share(0.05) }))
     }
 
-    fn p99(ms: u64) -> Guard {
+    fn p99(ms: u64) -> RequestGuard {
         let quantile = Quantile::from_milli_percent(99_000).unwrap();
-        Guard::new(limit(Metric::Latency { quantile, max: Duration::from_millis(ms) }))
+        RequestGuard::new(limit(Metric::Latency { quantile, max: LatencyBound::Time(Duration::from_millis(ms)) }))
     }
 
     /// `judged` requests of `ms` each, of which `failed` failed.
@@ -216,7 +305,7 @@ mod tests {
         }
     }
 
-    fn verdict(guard: &Guard) -> (Verdict, Option<Reason>) {
+    fn verdict(guard: &RequestGuard) -> (Verdict, Option<Reason>) {
         (guard.finding().verdict, guard.finding().reason)
     }
 
@@ -271,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_mean_has_the_window_alone() {
-        let mut guard = Guard::new(limit(Metric::LatencyMean { max: Duration::from_millis(500) }));
+        let mut guard = RequestGuard::new(limit(Metric::LatencyMean { max: Duration::from_millis(500) }));
         guard.observe(&requests(50, 50, 500), &Delta::default(), at(0));
         assert_eq!((verdict(&guard), guard.finding().evidence), ((Verdict::Healthy, None), None));
         guard.observe(&requests(1, 0, 501), &Delta::default(), at(0));

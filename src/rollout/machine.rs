@@ -8,7 +8,7 @@
 //! revision in between does not let it back in, only [`Event::Retried`] does.
 
 use super::limits::{Finding, Verdict};
-use super::record::{Breach, Decision, Grounds};
+use super::record::{Decision, Grounds, Kind, LimitRecord};
 use super::state::{Phase, State};
 use super::time::Now;
 use crate::plan::Rollout;
@@ -126,10 +126,13 @@ fn judge_breach(spec: &Rollout, state: &State, observation: &Observation, now: N
         rollout: Arc::clone(&spec.name),
         revision: Arc::clone(&spec.revision),
         at: now.wall,
+        event: Kind::RolledBack,
+        step: None,
         weight: observation.weight,
         requests: observation.requests,
         failed: observation.failed,
-        grounds: Grounds::Limit(Breach::new(limit, finding)),
+        grounds: Grounds::Limit(LimitRecord::new(limit, finding)),
+        limits: Vec::new(),
     };
     let mut next = state.clone();
     next.enter(Phase::RolledBack, now);
@@ -159,14 +162,14 @@ fn judge_readiness(state: &State, observation: &Observation, now: Now) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{BackendId, Limit, Metric, RuleId};
+    use crate::plan::{BackendId, Limit, Metric, RateBound, RequestLimit, RuleId};
     use crate::rollout::{Reason, Timestamp};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use std::time::Duration;
 
     fn spec(revision: &str) -> Rollout {
-        let metric = Metric::ErrorRate { max: 0.05 };
+        let metric = Metric::ErrorRate { max: RateBound::Share(0.05) };
         Rollout {
             name: "data-tier".into(),
             rule: RuleId::new(0),
@@ -174,7 +177,15 @@ mod tests {
             canary: BackendId::new(1),
             revision: revision.into(),
             stickiness: None,
-            rollback: vec![Limit { metric, window: Duration::from_secs(300), min_requests: 50, alpha: 1e-5 }],
+            stable_caught_up: false,
+            progression: None,
+            rollback: vec![Limit::Requests(RequestLimit {
+                metric,
+                window: Duration::from_secs(300),
+                min_requests: 50,
+                alpha: 1e-5,
+            })],
+            webhooks: Vec::new(),
             alerts: Vec::new(),
         }
     }

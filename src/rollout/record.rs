@@ -1,13 +1,13 @@
-//! What is written down when a canary is taken out: for the state store, the alert and the API alike.
+//! What is written down when something changes: for the state store, alerts, hooks, the log and the API alike.
 
-use super::limits::{Finding, Reason, ceiling};
+use super::limits::{Finding, Reason, Verdict, bounds};
 use super::time::{Timestamp, duration_text};
-use crate::plan::{Limit, Metric};
+use crate::plan::{LatencyBound, Limit, Metric, RateBound, Severity};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a canary was taken out, with the numbers as they were then.
+/// One thing that happened to a rollout, with the numbers as they were then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
@@ -17,6 +17,12 @@ pub struct Decision {
     pub revision: Arc<str>,
     /// When it was decided.
     pub at: Timestamp,
+    /// What was decided.
+    #[serde(default = "Kind::rolled_back")]
+    pub event: Kind,
+    /// The step that it is about, from 1; `null` outside the steps.
+    #[serde(default)]
+    pub step: Option<usize>,
     /// The canary's weight until then, in percent of the rule's traffic.
     pub weight: f64,
     /// Requests that the canary was judged by since its trial began (or the process started), aborted ones aside.
@@ -25,41 +31,117 @@ pub struct Decision {
     pub failed: u64,
     /// What it came from.
     pub grounds: Grounds,
+    /// Every limit of the rollout as it stood then, those of `promotion` last.
+    #[serde(default)]
+    pub limits: Vec<LimitRecord>,
+}
+
+/// What can happen to a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Another revision is there to be tried; it waits to be ready.
+    NewRevision,
+    /// The canary has a ready endpoint.
+    CanaryReady,
+    /// The canary has no ready endpoint any more.
+    CanaryNotReady,
+    /// The canary got its first weight.
+    Started,
+    /// The next step began.
+    Step,
+    /// An operator, or a weight set by hand, stopped the clock.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// An operator set the canary's weight.
+    WeightSet,
+    /// A step can neither advance nor fail, and has not for long.
+    Inconclusive,
+    /// All steps are done: stable is to be rolled forward.
+    Promoting,
+    /// Stable has been rolled forward: the traffic goes back to it.
+    Returning,
+    /// Stable is what the canary was.
+    Promoted,
+    /// The canary was taken out.
+    RolledBack,
+    /// An operator gave a failed revision another trial.
+    Retried,
+    /// The revision failed before, and stays out.
+    KeptOut,
 }
 
 /// What a decision came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Grounds {
     /// A limit was breached.
-    Limit(Breach),
+    Limit(LimitRecord),
     /// The state that says which revisions failed could not be read, so none is trusted until someone says retry.
     StateUnreadable,
+    /// The canary was not ready in time.
+    ProgressDeadline {
+        /// In so long.
+        after: String,
+    },
+    /// Nothing could be concluded.
+    Inconclusive {
+        /// For so long.
+        after: String,
+        /// What was missing.
+        why: String,
+    },
+    /// A webhook's answer.
+    Webhook {
+        /// The webhook's name.
+        name: String,
+        /// What it answered.
+        answer: String,
+    },
+    /// An operator said so.
+    Operator {
+        /// The verb.
+        verb: String,
+    },
+    /// The plan's next move: the time was held and every limit healthy, or there was nothing to hold.
+    Plan,
 }
 
-/// A limit and the numbers that breached it.
+/// One limit and what it says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Breach {
-    /// `error-rate`, `latency-p99`, `latency-mean`.
+pub struct LimitRecord {
+    /// `error-rate`, `latency-p99`, `latency-mean`, or the name of a query.
     pub metric: String,
-    /// The unit of `max`, `value` and `stableValue`.
+    /// The unit of `max`, `min`, `value` and `stableValue`.
     pub unit: Unit,
-    /// The limit.
-    pub max: f64,
-    /// The canary's value over the window.
-    pub value: Option<f64>,
-    /// Stable's value over the same window.
-    pub stable_value: Option<f64>,
-    /// The canary's requests in the window.
-    pub samples: u64,
-    /// The detector's evidence over its alarm level: 1 is an alarm. `null` where there is no detector.
-    pub evidence: Option<f64>,
-    /// Which of the two it was: `detector` or `window`.
-    pub by: Option<Reason>,
+    /// The highest that is within the limit; for one that is relative to stable, as stable's value has it now.
+    #[serde(default)]
+    pub max: Option<f64>,
+    /// The lowest that is within the limit.
+    #[serde(default)]
+    pub min: Option<f64>,
+    /// How it is relative to stable: `2x`, `+1%`.
+    #[serde(default)]
+    pub compared_to_stable: Option<String>,
     /// What the window looks back on, as the config writes it.
     pub window: String,
-    /// Since when something spoke against the canary.
+    /// What the window needs before it says anything: requests, or a query's answers.
+    pub min_samples: u64,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// Why; `null` for Healthy.
+    pub reason: Option<Reason>,
+    /// The canary's value over the window; `null` without a request.
+    pub value: Option<f64>,
+    /// Stable's value over the same window; `null` without a request.
+    pub stable_value: Option<f64>,
+    /// The canary's requests, or the query's answers, that the value is from.
+    pub samples: u64,
+    /// The sequential test's evidence over its alarm level: 1 is an alarm. `null` where there is no such test.
+    pub evidence: Option<f64>,
+    /// Since when something has spoken against the canary.
     pub since: Option<Timestamp>,
 }
 
@@ -71,51 +153,145 @@ pub enum Unit {
     Ratio,
     /// Milliseconds.
     Ms,
+    /// Whatever a query answers.
+    Number,
 }
 
 impl Unit {
-    /// The unit in which `metric` is shown.
-    pub fn of(metric: Metric) -> Self {
-        match metric {
-            Metric::ErrorRate { .. } => Self::Ratio,
-            Metric::Latency { .. } | Metric::LatencyMean { .. } => Self::Ms,
+    /// The unit in which `limit` is shown.
+    pub fn of(limit: &Limit) -> Self {
+        match limit {
+            Limit::Query(_) => Self::Number,
+            Limit::Requests(limit) => match limit.metric {
+                Metric::ErrorRate { .. } => Self::Ratio,
+                Metric::Latency { .. } | Metric::LatencyMean { .. } => Self::Ms,
+            },
         }
     }
 
     /// A [`Finding`]'s number in this unit.
     pub fn show(self, value: f64) -> f64 {
         match self {
-            Self::Ratio => value,
+            Self::Ratio | Self::Number => value,
             Self::Ms => value / 1_000.0,
         }
     }
 
     /// `value`, which is in this unit, for people.
-    fn text(self, value: f64) -> String {
+    pub fn text(self, value: f64) -> String {
         let rounded = |value: f64| (value * 100.0).round() / 100.0;
         match self {
             Self::Ratio => format!("{} %", rounded(value * 100.0)),
             Self::Ms => format!("{} ms", rounded(value)),
+            Self::Number => format!("{}", (value * 10_000.0).round() / 10_000.0),
         }
     }
 }
 
-impl Breach {
-    /// What `finding`, a breach of `limit`, found.
+impl LimitRecord {
+    /// What `finding` says of `limit`.
     pub fn new(limit: &Limit, finding: &Finding) -> Self {
-        let unit = Unit::of(limit.metric);
+        let unit = Unit::of(limit);
+        let (min, max) = bounds(limit, finding.stable_value);
+        let show = |value: Option<f64>| value.map(|value| unit.show(value));
         Self {
-            metric: limit.metric.to_string(),
+            metric: limit.name().to_string(),
             unit,
-            max: unit.show(ceiling(limit.metric)),
-            value: finding.value.map(|value| unit.show(value)),
-            stable_value: finding.stable_value.map(|value| unit.show(value)),
+            max: show(max),
+            min: show(min),
+            compared_to_stable: compared(limit),
+            window: duration_text(limit.window()),
+            min_samples: match limit {
+                Limit::Requests(limit) => limit.min_requests,
+                Limit::Query(limit) => limit.min_samples,
+            },
+            verdict: finding.verdict,
+            reason: finding.reason.clone(),
+            value: show(finding.value),
+            stable_value: show(finding.stable_value),
             samples: finding.samples,
             evidence: finding.evidence,
-            by: finding.reason,
-            window: duration_text(limit.window),
             since: finding.since,
         }
+    }
+
+    /// The bound in words: `at most 5 %`, `at least 0.99`, `2x stable`.
+    pub fn bound(&self) -> String {
+        if let Some(compared) = &self.compared_to_stable {
+            return format!("{compared} stable");
+        }
+        let end = |word: &str, value: Option<f64>| value.map(|value| format!("{word} {}", self.unit.text(value)));
+        let ends: Vec<String> = [end("at least", self.min), end("at most", self.max)].into_iter().flatten().collect();
+        ends.join(", ")
+    }
+
+    /// One clause for a sentence: `error-rate 50 % over 5m (limit at most 5 %, stable 0 %, from 16)`.
+    pub fn clause(&self) -> String {
+        let value = |value: Option<f64>| value.map_or("-".to_owned(), |value| self.unit.text(value));
+        let stable = match self.unit {
+            Unit::Number => String::new(),
+            Unit::Ratio | Unit::Ms => format!(", stable {}", value(self.stable_value)),
+        };
+        format!("{} {} over {} (limit {}{stable})", self.metric, value(self.value), self.window, self.bound())
+    }
+}
+
+/// How `limit` is relative to stable, as the config writes it.
+fn compared(limit: &Limit) -> Option<String> {
+    let Limit::Requests(limit) = limit else { return None };
+    match limit.metric {
+        Metric::ErrorRate { max: RateBound::TimesStable(times) }
+        | Metric::Latency { max: LatencyBound::TimesStable(times), .. } => Some(format!("{times}x")),
+        Metric::ErrorRate { max: RateBound::AboveStable(more) } => Some(format!("+{}%", (more * 1e8).round() / 1e6)),
+        Metric::ErrorRate { max: RateBound::Share(_) }
+        | Metric::Latency { max: LatencyBound::Time(_), .. }
+        | Metric::LatencyMean { .. } => None,
+    }
+}
+
+impl Kind {
+    fn rolled_back() -> Self {
+        Self::RolledBack
+    }
+
+    /// As it is written everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewRevision => "new-revision",
+            Self::CanaryReady => "canary-ready",
+            Self::CanaryNotReady => "canary-not-ready",
+            Self::Started => "started",
+            Self::Step => "step",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::WeightSet => "weight-set",
+            Self::Inconclusive => "inconclusive",
+            Self::Promoting => "promoting",
+            Self::Returning => "returning",
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled-back",
+            Self::Retried => "retried",
+            Self::KeptOut => "kept-out",
+        }
+    }
+
+    /// How much it matters.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::RolledBack => Severity::Error,
+            Self::CanaryNotReady | Self::Inconclusive | Self::KeptOut => Severity::Warn,
+            _ => Severity::Info,
+        }
+    }
+
+    /// Whether alerts tell it. What comes and goes with the canary's pods is for the log and the event stream alone.
+    pub const fn is_told(self) -> bool {
+        !matches!(self, Self::CanaryReady | Self::CanaryNotReady | Self::KeptOut)
+    }
+
+    /// Whether it stays in the rollout's history.
+    pub const fn is_kept(self) -> bool {
+        self.is_told()
     }
 }
 
@@ -125,6 +301,25 @@ impl Grounds {
         match self {
             Self::Limit(breach) => &breach.metric,
             Self::StateUnreadable => "state-unreadable",
+            Self::ProgressDeadline { .. } => "progress-deadline",
+            Self::Inconclusive { .. } => "inconclusive",
+            Self::Webhook { .. } => "webhook",
+            Self::Operator { .. } => "abort",
+            Self::Plan => "plan",
+        }
+    }
+}
+
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(breach) => f.write_str(&breach.clause()),
+            Self::StateUnreadable => f.write_str("the saved state that says which revisions failed cannot be read"),
+            Self::ProgressDeadline { after } => write!(f, "it was not ready within {after}"),
+            Self::Inconclusive { after, why } => write!(f, "nothing could be concluded for {after}: {why}"),
+            Self::Webhook { name, answer } => write!(f, "the webhook {name} answered {answer}"),
+            Self::Operator { verb } => write!(f, "an operator said {verb}"),
+            Self::Plan => f.write_str("as planned"),
         }
     }
 }
@@ -132,24 +327,33 @@ impl Grounds {
 impl fmt::Display for Decision {
     /// One sentence, for a log line or a chat message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rollout {}: canary {} taken out: ", self.rollout, self.revision)?;
-        match &self.grounds {
-            Grounds::Limit(breach) => {
-                let value = |value: Option<f64>| value.map_or("-".to_owned(), |value| breach.unit.text(value));
-                write!(
+        let Self { rollout, revision, grounds, .. } = self;
+        let weight = (self.weight * 1_000.0).round() / 1_000.0;
+        let step = self.step.unwrap_or_default();
+        write!(f, "rollout {rollout}: canary {revision} ")?;
+        match self.event {
+            Kind::NewRevision => f.write_str("is a new revision, to be tried once it is ready"),
+            Kind::CanaryReady => f.write_str("is ready"),
+            Kind::CanaryNotReady => f.write_str("has no ready endpoint; its share goes to stable"),
+            Kind::Started => write!(f, "gets its first traffic (step {step})"),
+            Kind::Step => write!(f, "goes on to step {step}"),
+            Kind::Paused => write!(f, "is paused at weight {weight} %: {grounds}"),
+            Kind::Resumed => write!(f, "goes on: {grounds}"),
+            Kind::WeightSet => write!(f, "had weight {weight} % until it was set by hand"),
+            Kind::Inconclusive => write!(f, "is held: {grounds}"),
+            Kind::Promoting => f.write_str("has passed every step: roll stable forward to it"),
+            Kind::Returning => f.write_str("is what stable runs now; the traffic goes back to stable"),
+            Kind::Promoted => f.write_str("is promoted: stable runs it and has the traffic"),
+            Kind::Retried => f.write_str("gets another trial"),
+            Kind::KeptOut => write!(f, "failed before and gets no traffic; `serin retry {rollout}` tries it again"),
+            Kind::RolledBack => match grounds {
+                Grounds::StateUnreadable => write!(f, "taken out: {grounds}"),
+                _ => write!(
                     f,
-                    "{} {} over {} (limit {}, stable {}), {} of {} requests failed at weight {} %",
-                    breach.metric,
-                    value(breach.value),
-                    breach.window,
-                    breach.unit.text(breach.max),
-                    value(breach.stable_value),
-                    self.failed,
-                    self.requests,
-                    (self.weight * 1_000.0).round() / 1_000.0,
-                )
-            }
-            Grounds::StateUnreadable => f.write_str("the saved state that says which revisions failed cannot be read"),
+                    "taken out: {grounds}, {} of {} requests failed at weight {weight} %",
+                    self.failed, self.requests
+                ),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a rollout remembers, over ticks, reloads and restarts.
 
-use super::record::{Decision, Grounds};
+use super::record::{Decision, Grounds, Kind};
 use super::time::{Now, Timestamp};
 use crate::plan::Rollout;
 use serde::{Deserialize, Serialize};
@@ -89,10 +89,13 @@ impl State {
             rollout: Arc::clone(&spec.name),
             revision: Arc::clone(&spec.revision),
             at: now.wall,
+            event: Kind::RolledBack,
+            step: None,
             weight: 0.0,
             requests: 0,
             failed: 0,
             grounds: Grounds::StateUnreadable,
+            limits: Vec::new(),
         });
         state
     }

@@ -1,8 +1,8 @@
 //! What the API shows of a rollout. Field names are camelCase, times RFC 3339, weights percent.
 
 use super::judge::{Judge, Side};
-use super::limits::{Guard, Reason, Verdict, ceiling};
-use super::record::{Decision, Unit};
+use super::limits::Guard;
+use super::record::{Decision, LimitRecord, Unit};
 use super::state::Phase;
 use super::time::{Timestamp, duration_text};
 use crate::plan::{BackendId, Plan, Quantile, Rollout};
@@ -29,10 +29,56 @@ pub struct RolloutStatus {
     pub stable: SideStatus,
     /// The backend on trial.
     pub canary: SideStatus,
-    /// Each limit, in the file's order.
-    pub limits: Vec<LimitStatus>,
+    /// What the rollout does now, or what it waits for; a sentence.
+    #[serde(default)]
+    pub message: String,
+    /// The steps, in their order; none when the file holds the weights.
+    #[serde(default)]
+    pub steps: Vec<StepStatus>,
+    /// The step that it is in, from 1; `null` before the first and without steps.
+    #[serde(default)]
+    pub step: Option<usize>,
+    /// How much of the step's time has been held, in seconds.
+    #[serde(default)]
+    pub held_seconds: f64,
+    /// Each `rollback` limit, in the file's order.
+    pub limits: Vec<LimitRecord>,
+    /// Each `promotion` limit, in the file's order.
+    #[serde(default)]
+    pub promotion_limits: Vec<LimitRecord>,
+    /// Each webhook that answers something, in the file's order.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookStatus>,
+    /// What changed, the latest last; at most 100.
+    #[serde(default)]
+    pub history: Vec<Decision>,
     /// What was decided last, whichever revision it was about.
     pub last_decision: Option<Decision>,
+}
+
+/// One step of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepStatus {
+    /// The canary's weight, in percent.
+    pub weight: f64,
+    /// For how long, in seconds.
+    pub hold_seconds: f64,
+}
+
+/// One webhook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookStatus {
+    /// Its name.
+    pub name: String,
+    /// `confirm-rollout`, `rollout`, ….
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it is being asked now.
+    pub asked: bool,
+    /// What it said last at this point of the rollout; `null` before its first answer.
+    pub answer: Option<String>,
 }
 
 /// One side of the split, over the window.
@@ -71,32 +117,6 @@ pub struct LatencyStatus {
     pub p99_ms: Option<f64>,
 }
 
-/// One limit and what it says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LimitStatus {
-    /// `error-rate`, `latency-p99`, `latency-mean`.
-    pub metric: String,
-    /// The unit of `max` and `value`.
-    pub unit: Unit,
-    /// The limit.
-    pub max: f64,
-    /// What the window looks back on.
-    pub window: String,
-    /// What the window needs before it says anything.
-    pub min_requests: u64,
-    /// What it comes to.
-    pub verdict: Verdict,
-    /// Why; `null` for Healthy.
-    pub reason: Option<Reason>,
-    /// The canary's value over the window; `null` without a request.
-    pub value: Option<f64>,
-    /// The canary's requests in the window.
-    pub samples: u64,
-    /// The detector's evidence over its alarm level: 1 is an alarm. `null` where there is no detector.
-    pub evidence: Option<f64>,
-}
-
 impl Judge {
     pub(super) fn status(&self, plan: &Plan, spec: &Rollout) -> RolloutStatus {
         let rule = &plan.rules[spec.rule.index()];
@@ -123,7 +143,14 @@ impl Judge {
             window: duration_text(self.canary.window.length()),
             stable: side(spec.stable, &self.stable),
             canary: side(spec.canary, &self.canary),
+            message: String::new(),
+            steps: Vec::new(),
+            step: None,
+            held_seconds: 0.0,
             limits: self.guards.iter().map(limit).collect(),
+            promotion_limits: Vec::new(),
+            webhooks: Vec::new(),
+            history: Vec::new(),
             last_decision: self.state.last_decision.clone(),
         }
     }
@@ -142,19 +169,6 @@ fn latency(side: &Side) -> LatencyStatus {
     }
 }
 
-fn limit(guard: &Guard) -> LimitStatus {
-    let (limit, finding) = (guard.limit(), guard.finding());
-    let unit = Unit::of(limit.metric);
-    LimitStatus {
-        metric: limit.metric.to_string(),
-        unit,
-        max: unit.show(ceiling(limit.metric)),
-        window: duration_text(limit.window),
-        min_requests: limit.min_requests,
-        verdict: finding.verdict,
-        reason: finding.reason,
-        value: finding.value.map(|value| unit.show(value)),
-        samples: finding.samples,
-        evidence: finding.evidence,
-    }
+fn limit(guard: &Guard) -> LimitRecord {
+    LimitRecord::new(guard.limit(), &guard.finding())
 }

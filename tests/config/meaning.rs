@@ -1,7 +1,7 @@
 //! What right files mean.
 
 use super::{GOOD, check_text, edited, with};
-use serin::plan::{Endpoints, Metric, Stickiness, Store};
+use serin::plan::{Endpoints, LatencyBound, Limit, Metric, RateBound, Stickiness, Store};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ fn names_become_ids_and_defaults_are_filled_in() {
     let rollout = &plan.rollouts[0];
     assert_eq!((rollout.stable.index(), rollout.canary.index(), &*rollout.revision), (0, 1, "1.5.0"));
     assert_eq!(rollout.stickiness, Some(Stickiness::Header("x-user-id".into())));
-    assert_eq!((rollout.rollback[0].min_requests, rollout.rollback[0].alpha), (50, 1e-5));
-    assert_eq!(rollout.rollback[0].metric, Metric::ErrorRate { max: 0.05 });
+    let Limit::Requests(limit) = &rollout.rollback[0] else { panic!("measured on requests") };
+    assert_eq!((limit.min_requests, limit.alpha), (50, 1e-5));
+    assert_eq!(limit.metric, Metric::ErrorRate { max: RateBound::Share(0.05) });
     assert_eq!(plan.admin.address.to_string(), "127.0.0.1:9900");
     assert_eq!(plan.timeouts.idle, Some(Duration::from_secs(75)));
     assert_eq!(plan.store, Store::BesideConfig);
@@ -76,9 +77,10 @@ fn every_quantile_is_a_metric() {
         [("latency-p50", 0.5), ("latency-p99.9", 0.999), ("latency-p1", 0.01), ("latency-p99.999", 0.99999)]
     {
         let plan = check_text(&edited("error-rate, max: 5%", &format!("{name}, max: 500ms"))).unwrap();
-        let Metric::Latency { quantile, max } = plan.rollouts[0].rollback[0].metric else { panic!("{name}") };
-        assert_eq!((quantile.share(), max), (share, Duration::from_millis(500)));
-        assert_eq!(plan.rollouts[0].rollback[0].metric.to_string(), name);
+        let Limit::Requests(limit) = &plan.rollouts[0].rollback[0] else { panic!("{name}") };
+        let Metric::Latency { quantile, max } = limit.metric else { panic!("{name}") };
+        assert_eq!((quantile.share(), max), (share, LatencyBound::Time(Duration::from_millis(500))));
+        assert_eq!(limit.metric.to_string(), name);
     }
 }
 
@@ -89,7 +91,7 @@ fn anchors_and_merges_are_yaml_and_work() {
         "      - &limit { metric: error-rate, max: 5%, window: 5m }\n      - { <<: *limit, window: 30m }",
     );
     let plan = check_text(&text).unwrap();
-    assert_eq!(plan.rollouts[0].rollback[1].window, Duration::from_secs(1_800));
+    assert_eq!(plan.rollouts[0].rollback[1].window(), Duration::from_secs(1_800));
 }
 
 #[test]

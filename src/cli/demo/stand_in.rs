@@ -77,7 +77,7 @@ pub(super) fn status(phase: &str, weight: f64, errors: Option<f64>, evidence: f6
             "aborted": 0, "errorRate": errors, "latency": { "meanMs": mean, "p50Ms": p50, "p99Ms": p99 } })
     };
     let limit = |metric: &str, unit: &str, max: f64, verdict: &str, evidence: Option<f64>| {
-        json!({ "metric": metric, "unit": unit, "max": max, "window": "30s", "minRequests": 50, "verdict": verdict,
+        json!({ "metric": metric, "unit": unit, "max": max, "window": "30s", "minSamples": 50, "verdict": verdict,
             "reason": null, "value": null, "samples": 266, "evidence": evidence })
     };
     let of_errors = if evidence >= 1.0 { "Breach" } else { "Inconclusive" };

@@ -1,7 +1,7 @@
 //! The live table and the line a second: what is known at one moment, as text. Pure.
 
 use super::load::Rate;
-use crate::rollout::{LimitStatus, RolloutStatus, SideStatus};
+use crate::rollout::{LimitRecord, RolloutStatus, SideStatus};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub(super) fn table(frame: &Frame<'_>) -> String {
     }
     line_of(out, format_args!("\n  {:<16}{:>8}   {:<28}  verdict", "limit", "samples", "evidence"));
     for limit in &rollout.limits {
-        let LimitStatus { metric, samples, verdict, .. } = limit;
+        let LimitRecord { metric, samples, verdict, .. } = limit;
         let evidence = limit.evidence.unwrap_or(0.0);
         line_of(out, format_args!("  {metric:<16}{samples:>8}   {} {evidence:>6.2}   {verdict:?}", bar(evidence)));
     }

@@ -6,7 +6,7 @@ use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::units::{self, format_duration};
-use crate::plan::{Limit, Metric, Quantile, Timeouts};
+use crate::plan::{LatencyBound, Limit, Metric, Quantile, RateBound, RequestLimit, Timeouts};
 use crate::stats::{bucket_of, is_boundary, upper_bound_us};
 use std::time::Duration;
 
@@ -41,11 +41,11 @@ impl Check<'_> {
                 self.report(problem.help("the higher of the two has no effect: keep the lower"));
             }
             seen.push((name, window, at.place));
-            Some(limit)
+            Some(Limit::Requests(limit))
         }))
     }
 
-    fn limit(self, at: &At<raw::RollbackLimit>) -> Option<Limit> {
+    fn limit(self, at: &At<raw::RollbackLimit>) -> Option<RequestLimit> {
         let raw = at.get()?;
         let kind =
             raw.metric.need("metric", at.place, self.problems).and_then(|name| self.metric(name, raw.metric.place));
@@ -57,7 +57,7 @@ impl Check<'_> {
             .and_then(|text| self.duration("window", &raw.window, &text.0, SHORTEST_WINDOW..=LONGEST_WINDOW));
         let min_requests = self.min_requests(raw.min_requests.as_ref());
         let alpha = raw.false_alarm_rate.as_ref().map_or(Some(FALSE_ALARM_RATE), |at| self.false_alarm_rate(at, kind));
-        Some(Limit { metric: metric?, window: window?, min_requests: min_requests?, alpha: alpha? })
+        Some(RequestLimit { metric: metric?, window: window?, min_requests: min_requests?, alpha: alpha? })
     }
 
     fn metric(self, name: &str, place: Place) -> Option<Kind> {
@@ -81,7 +81,7 @@ impl Check<'_> {
             Kind::ErrorRate => {
                 let max = self.unit(units::parse_ratio(text), at)?;
                 if max > 0.0 && max < 1.0 {
-                    return Some(Metric::ErrorRate { max });
+                    return Some(Metric::ErrorRate { max: RateBound::Share(max) });
                 }
                 let problem = Problem::new(at.place, format!("an error rate of at most {text} is no limit"));
                 let help = if max <= 0.0 {
@@ -95,7 +95,7 @@ impl Check<'_> {
             Kind::Latency(quantile) => {
                 let max = self.latency(text, at)?;
                 if is_boundary(max) {
-                    return Some(Metric::Latency { quantile, max });
+                    return Some(Metric::Latency { quantile, max: LatencyBound::Time(max) });
                 }
                 let title = format!("latencies cannot be told apart at {}", format_duration(max));
                 let problem = Problem::new(at.place, title).label("between two of the histogram's bounds");

@@ -8,7 +8,7 @@ use crate::config::at::At;
 use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
-use crate::plan::{Alert, BackendId, Limit, Rollout, RuleId, Stickiness};
+use crate::plan::{Alert, AlertFormat, BackendId, Limit, Rollout, RuleId, Severity, Stickiness};
 use std::collections::HashMap;
 
 impl Check<'_> {
@@ -58,7 +58,10 @@ impl Check<'_> {
                 canary: BackendId::new(canary?),
                 revision: revision?,
                 stickiness: stickiness?,
+                stable_caught_up: false,
+                progression: None,
                 rollback: rollback?,
+                webhooks: Vec::new(),
                 alerts: alerts?,
             })
         }))
@@ -123,7 +126,7 @@ impl Check<'_> {
                 let problem = Problem::new(url.place, format!("`{}` is no address for a webhook", text.escape_debug()));
                 self.report(problem.label("an `http://` or `https://` address"));
             }
-            good.then(|| Alert::Webhook { url: text.as_str().into() })
+            good.then(|| Alert { format: AlertFormat::Webhook, url: text.as_str().into(), severity: Severity::Info })
         }))
     }
 

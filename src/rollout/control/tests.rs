@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::plan::{
-    Admin, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher, Metric, RolloutId, Route, RouteId,
-    Rule, RuleId, Snapshot, Timeouts,
+    Admin, AlertFormat, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher, Metric, RateBound,
+    RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts,
 };
 use crate::rollout::alert::tests::read_body;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -32,12 +32,13 @@ impl Store for Kept {
 }
 
 fn error_rate(max: f64) -> Limit {
-    Limit { metric: Metric::ErrorRate { max }, window: FIVE_MINUTES, min_requests: 50, alpha: 1e-5 }
+    let metric = Metric::ErrorRate { max: RateBound::Share(max) };
+    Limit::Requests(RequestLimit { metric, window: FIVE_MINUTES, min_requests: 50, alpha: 1e-5 })
 }
 
 fn mean(ms: u64) -> Limit {
     let metric = Metric::LatencyMean { max: Duration::from_millis(ms) };
-    Limit { metric, window: Duration::from_secs(60), min_requests: 50, alpha: 1e-5 }
+    Limit::Requests(RequestLimit { metric, window: Duration::from_secs(60), min_requests: 50, alpha: 1e-5 })
 }
 
 /// A rule of 90 to 10 for each of `rollouts`: its name, the canary's version, its limits.
@@ -65,7 +66,10 @@ fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan> {
         canary: canary(i),
         revision: rollouts[i].1.into(),
         stickiness: None,
+        stable_caught_up: false,
+        progression: None,
         rollback: rollouts[i].2.to_vec(),
+        webhooks: Vec::new(),
         alerts: Vec::new(),
     };
     Arc::new(Plan {
@@ -303,7 +307,11 @@ fn a_past_that_cannot_be_read_keeps_every_canary_out_until_someone_says_retry() 
 #[test]
 fn everyone_in_the_list_is_told_with_the_decision() {
     let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
-    let webhook = |path| Alert::Webhook { url: format!("http://{}/{path}", receiver.local_addr().unwrap()).into() };
+    let webhook = |path| Alert {
+        format: AlertFormat::Webhook,
+        url: format!("http://{}/{path}", receiver.local_addr().unwrap()).into(),
+        severity: Severity::Info,
+    };
     let mut plan = one("1.5.0");
     Arc::get_mut(&mut plan).unwrap().rollouts[0].alerts = vec![webhook("a"), webhook("b")];
     let mut bench = Bench::new(&plan, Kept::default());
@@ -357,17 +365,22 @@ fn the_status_is_the_json_that_the_api_promises() {
                 "requests": 5, "failed": 5, "aborted": 0, "errorRate": 1.0,
                 "latency": { "meanMs": 10.0, "p50Ms": 10.0, "p99Ms": 10.0 },
             },
+            "message": "", "steps": [], "step": null, "heldSeconds": 0.0,
+            "promotionLimits": [], "webhooks": [], "history": [],
             "limits": [{
-                "metric": "error-rate", "unit": "ratio", "max": 0.05, "window": "5m", "minRequests": 50,
-                "verdict": "Breach", "reason": "detector", "value": 1.0, "samples": 5, "evidence": "over 1",
+                "metric": "error-rate", "unit": "ratio", "max": 0.05, "min": null, "comparedToStable": null,
+                "window": "5m", "minSamples": 50, "verdict": "Breach", "reason": "detector", "value": 1.0,
+                "stableValue": null, "samples": 5, "evidence": "over 1", "since": epoch,
             }],
             "lastDecision": {
-                "rollout": "data-tier", "revision": "1.5.0", "at": epoch, "weight": 10.0,
-                "requests": 5, "failed": 5,
+                "rollout": "data-tier", "revision": "1.5.0", "at": epoch, "event": "rolled-back", "step": null,
+                "weight": 10.0, "requests": 5, "failed": 5,
                 "grounds": { "limit": {
-                    "metric": "error-rate", "unit": "ratio", "max": 0.05, "value": 1.0, "stableValue": null,
-                    "samples": 5, "evidence": "over 1", "by": "detector", "window": "5m", "since": epoch,
+                    "metric": "error-rate", "unit": "ratio", "max": 0.05, "min": null, "comparedToStable": null,
+                    "window": "5m", "minSamples": 50, "verdict": "Breach", "reason": "detector", "value": 1.0,
+                    "stableValue": null, "samples": 5, "evidence": "over 1", "since": epoch,
                 } },
+                "limits": [],
             },
         })
     );
