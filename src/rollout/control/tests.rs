@@ -351,37 +351,31 @@ fn the_status_is_the_json_that_the_api_promises() {
     }
     let epoch = "1970-01-01T00:00:00.000Z";
     let none = json!({ "meanMs": null, "p50Ms": null, "p99Ms": null });
+    let stable = json!({
+        "backend": "data-tier-stable", "version": "1.4.1", "weight": 100.0, "ready": true,
+        "requests": 0, "failed": 0, "aborted": 0, "errorRate": null, "latency": none,
+    });
+    let canary = json!({
+        "backend": "data-tier-canary", "version": "1.5.0", "weight": 0.0, "ready": true,
+        "requests": 5, "failed": 5, "aborted": 0, "errorRate": 1.0,
+        "latency": { "meanMs": 10.0, "p50Ms": 10.0, "p99Ms": 10.0 },
+    });
+    let limit = json!({
+        "metric": "error-rate", "unit": "ratio", "max": 0.05, "min": null, "comparedToStable": null,
+        "window": "5m", "minSamples": 50, "verdict": "Breach", "reason": "detector", "value": 1.0,
+        "stableValue": null, "samples": 5, "evidence": "over 1", "since": epoch,
+    });
+    let decision = json!({
+        "rollout": "data-tier", "revision": "1.5.0", "at": epoch, "event": "rolled-back", "step": null,
+        "weight": 10.0, "requests": 5, "failed": 5, "grounds": { "limit": limit }, "limits": [],
+    });
     assert_eq!(
         status,
         json!({
             "name": "data-tier", "rule": "route/data-tier", "phase": "RolledBack", "revision": "1.5.0",
-            "since": epoch, "window": "5m",
-            "stable": {
-                "backend": "data-tier-stable", "version": "1.4.1", "weight": 100.0, "ready": true,
-                "requests": 0, "failed": 0, "aborted": 0, "errorRate": null, "latency": none,
-            },
-            "canary": {
-                "backend": "data-tier-canary", "version": "1.5.0", "weight": 0.0, "ready": true,
-                "requests": 5, "failed": 5, "aborted": 0, "errorRate": 1.0,
-                "latency": { "meanMs": 10.0, "p50Ms": 10.0, "p99Ms": 10.0 },
-            },
-            "message": "", "steps": [], "step": null, "heldSeconds": 0.0,
-            "promotionLimits": [], "webhooks": [], "history": [],
-            "limits": [{
-                "metric": "error-rate", "unit": "ratio", "max": 0.05, "min": null, "comparedToStable": null,
-                "window": "5m", "minSamples": 50, "verdict": "Breach", "reason": "detector", "value": 1.0,
-                "stableValue": null, "samples": 5, "evidence": "over 1", "since": epoch,
-            }],
-            "lastDecision": {
-                "rollout": "data-tier", "revision": "1.5.0", "at": epoch, "event": "rolled-back", "step": null,
-                "weight": 10.0, "requests": 5, "failed": 5,
-                "grounds": { "limit": {
-                    "metric": "error-rate", "unit": "ratio", "max": 0.05, "min": null, "comparedToStable": null,
-                    "window": "5m", "minSamples": 50, "verdict": "Breach", "reason": "detector", "value": 1.0,
-                    "stableValue": null, "samples": 5, "evidence": "over 1", "since": epoch,
-                } },
-                "limits": [],
-            },
+            "since": epoch, "window": "5m", "message": "", "steps": [], "step": null, "heldSeconds": 0.0,
+            "stable": stable, "canary": canary, "limits": [limit], "promotionLimits": [], "webhooks": [],
+            "lastDecision": decision, "history": [],
         })
     );
 }
