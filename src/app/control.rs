@@ -8,7 +8,7 @@ use crate::admin::{self, Command, ConfigView, Refusal, Sources, View};
 use crate::config::{self, Watcher};
 use crate::plan::{Endpoint, Plan, Snapshot};
 use crate::proxy::{self, Workers};
-use crate::rollout::{self, Controller, Effects, RetryError};
+use crate::rollout::{self, Controller, Effects, Verb, VerbError};
 use crate::stats::Registry;
 use crate::stats::export::ConfigFacts;
 use crate::store;
@@ -249,14 +249,15 @@ impl Control {
 
     fn obey(&mut self, command: Command) {
         let Command::Retry { rollout, reply } = command;
-        let answer = match self.controller.retry(&rollout, &self.registry, self.clock.now()) {
+        let now = self.clock.now();
+        let answer = match self.controller.command(&rollout, Verb::Retry, &self.registry, now) {
             Ok(effects) => {
                 self.act(effects);
-                let status = self.controller.status().into_iter().find(|status| *status.name == *rollout);
+                let status = self.controller.status(now).into_iter().find(|status| *status.name == *rollout);
                 status.and_then(|status| serde_json::to_value(status).ok()).ok_or(Refusal::Unknown)
             }
-            Err(RetryError::Unknown { .. }) => Err(Refusal::Unknown),
-            Err(error @ RetryError::NotRolledBack { .. }) => Err(Refusal::Conflict(error.to_string())),
+            Err(VerbError::Unknown { .. }) => Err(Refusal::Unknown),
+            Err(error @ VerbError::NotNow { .. }) => Err(Refusal::Conflict(error.to_string())),
         };
         // Who asked may have hung up; what was asked is done all the same.
         let _ = reply.send(answer);
@@ -299,6 +300,7 @@ impl Control {
             facts: self.facts.clone(),
             endpoints: &self.endpoints,
             controller: &self.controller,
+            now: self.clock.now(),
             now_ms: self.workers_clock.now_ms(),
         };
         self.view.store(Arc::new(shown.view()));

@@ -3,7 +3,7 @@
 use crate::admin::{ConfigView, RolloutView, View};
 use crate::plan::Endpoint;
 use crate::plan::Plan;
-use crate::rollout::{Controller, Phase, RolloutStatus};
+use crate::rollout::{Controller, Now, Phase, RolloutStatus};
 use crate::stats::export::{ConfigFacts, EndpointFacts, Facts, RolloutFacts};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,14 @@ pub(super) struct Shown<'a> {
     pub(super) facts: ConfigFacts,
     pub(super) endpoints: &'a [Arc<[Endpoint]>],
     pub(super) controller: &'a Controller,
+    pub(super) now: Now,
     pub(super) now_ms: u64,
 }
 
 impl Shown<'_> {
     /// The view of this moment.
     pub(super) fn view(self) -> View {
-        let statuses = self.controller.status();
+        let statuses = self.controller.status(self.now);
         let rollbacks = self.controller.rollbacks();
         let rollouts = statuses.iter().map(|status| {
             let counted = rollbacks.iter().filter(|counted| counted.rollout == status.name);

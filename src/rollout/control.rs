@@ -13,19 +13,19 @@
 
 use super::alert::{Alerter, Patience};
 use super::judge::Judge;
-use super::machine::{Action, Notice};
+use super::machine::Action;
 use super::record::Decision;
 use super::state::{Phase, State};
 use super::status::RolloutStatus;
 use super::time::Now;
-use crate::plan::{Alert, BackendId, Plan, Rollout};
+use super::verb::{Verb, VerbError};
+use crate::plan::{Alert, BackendId, Plan, Rollout, Severity};
 use crate::stats::{Registry, SeriesKey};
 use crate::store::{Documents, Saved, Store, Writer};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use thiserror::Error;
 
 /// All rollouts at work.
 #[derive(Debug)]
@@ -63,9 +63,9 @@ pub struct Published(After);
 #[derive(Debug, Default)]
 struct After {
     save: bool,
-    alerts: Vec<(Vec<Alert>, Box<Decision>)>,
     counts: Vec<(Arc<str>, String)>,
-    notices: Vec<(Arc<str>, Arc<str>, Notice)>,
+    /// With those who are told.
+    decisions: Vec<(Vec<Alert>, Box<Decision>)>,
 }
 
 /// How many canaries of a rollout were taken out since the process started.
@@ -73,31 +73,11 @@ struct After {
 pub struct Rollbacks {
     /// The rollout's name.
     pub rollout: Arc<str>,
-    /// The metric of the limit: `error-rate`, `latency-p99`, `latency-mean`.
+    /// The metric of the limit (`error-rate`, `latency-p99`, `latency-mean`), or what else it was: `abort`,
+    /// `progress-deadline`, `inconclusive`, `webhook`.
     pub reason: String,
     /// How many.
     pub count: u64,
-}
-
-/// Why a retry was refused.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum RetryError {
-    /// There is no such rollout.
-    #[error("there is no rollout `{name}`; there are: {}", listed(known))]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// Only what was rolled back can be retried.
-    #[error("rollout `{name}` is {phase}, not RolledBack: there is nothing to retry")]
-    NotRolledBack {
-        /// The rollout.
-        name: String,
-        /// Where it stands.
-        phase: Phase,
-    },
 }
 
 impl Effects {
@@ -148,23 +128,26 @@ impl Controller {
         let read = |key: &SeriesKey| registry.totals(key);
         let old_plan = std::mem::replace(&mut self.plan, Arc::clone(plan));
         let old_judges = std::mem::take(&mut self.judges);
-        let names = old_plan.rollouts.iter().map(|spec| Arc::clone(&spec.name));
-        let mut old: BTreeMap<_, _> = names.zip(old_judges).collect();
+        let named = old_plan.rollouts.iter().map(|spec| Arc::clone(&spec.name));
+        let mut old: BTreeMap<_, _> = named.zip(old_plan.rollouts.iter().zip(old_judges)).collect();
         let mut after = After { save: true, ..After::default() };
         for spec in &plan.rollouts {
-            let mut judge = old.remove(&spec.name).unwrap_or_else(|| {
+            let (before, mut judge) = old.remove(&spec.name).unwrap_or_else(|| {
                 let state = self.unpark(spec, now);
-                if state.phase == Phase::RolledBack && state.revision == spec.revision {
-                    after.add(spec, Action::Log(Notice::KeptOut));
+                if state.phase() == Phase::RolledBack && state.revision == spec.revision {
+                    tracing::warn!(
+                        rollout = %spec.name, revision = %spec.revision,
+                        "this revision failed before and gets no traffic; `serin retry {}` tries it again", spec.name
+                    );
                 }
-                Judge::new(plan, spec, state, read)
+                (spec, Judge::new(plan, spec, state, read))
             });
-            let actions = judge.planned(plan, spec, read, now);
+            let actions = judge.planned(plan, spec, before, read, now);
             self.judges.push(judge);
             actions.into_iter().for_each(|action| after.add(spec, action));
         }
-        for (name, judge) in old {
-            self.parked.insert(name.to_string(), document(&judge.state));
+        for (name, (_, judge)) in old {
+            self.parked.insert(name.to_string(), document(&judge.trial.state));
         }
         Effects { shares: self.canary_shares(), publish: true, after }
     }
@@ -176,49 +159,51 @@ impl Controller {
         self.each(|judge, spec| judge.tick(&plan, spec, |key| registry.totals(key), &ready, now))
     }
 
-    /// Gives the failed revision of rollout `name` another trial.
+    /// Does what an operator said about rollout `name`.
     ///
     /// # Errors
-    /// When there is no such rollout, or its canary is not out.
-    pub fn retry(&mut self, name: &str, registry: &Registry, now: Now) -> Result<Effects, RetryError> {
+    /// When there is no such rollout, or it makes no sense where the rollout stands; nothing is changed then.
+    pub fn command(&mut self, name: &str, verb: Verb, registry: &Registry, now: Now) -> Result<Effects, VerbError> {
         let names = self.plan.rollouts.iter().map(|spec| &*spec.name);
-        let index = names.clone().position(|known| known == name).ok_or_else(|| RetryError::Unknown {
+        let index = names.clone().position(|known| known == name).ok_or_else(|| VerbError::Unknown {
             name: name.to_owned(),
             known: names.clone().map(str::to_owned).collect(),
         })?;
-        let phase = self.judges[index].state.phase;
-        if phase != Phase::RolledBack {
-            return Err(RetryError::NotRolledBack { name: name.to_owned(), phase });
-        }
-        Ok(self.each(|judge, spec| {
-            if &*spec.name == name { judge.retried(spec, |key| registry.totals(key), now) } else { Vec::new() }
-        }))
+        let (judge, spec) = (&mut self.judges[index], &self.plan.rollouts[index]);
+        let phase = judge.trial.state.phase();
+        let said = judge.said(spec, verb, |key| registry.totals(key), now);
+        let mut said = Some(said.map_err(|why| VerbError::NotNow { name: name.to_owned(), phase, why })?);
+        Ok(self.each(|_, spec| if *spec.name == *name { said.take().unwrap_or_default() } else { Vec::new() }))
     }
 
-    /// Does what comes after the traffic: saves, then alerts, counts and logs. Waits for none of it.
-    pub fn finish(&mut self, Published(after): Published) {
+    /// Does what comes after the traffic: saves, then alerts, counts and logs. Waits for none of it. Returns what was
+    /// decided, for the event stream.
+    pub fn finish(&mut self, Published(after): Published) -> Vec<Decision> {
         let saved = if after.save { self.save() } else { None };
-        for (alerts, decision) in after.alerts {
-            for alert in &alerts {
-                self.alerter.send(&alert.url, &decision, saved.clone());
-            }
-        }
         for count in after.counts {
             *self.rollbacks.entry(count).or_default() += 1;
         }
-        after.notices.iter().for_each(|(rollout, revision, notice)| log(rollout, revision, notice));
+        let mut decisions = Vec::with_capacity(after.decisions.len());
+        for (alerts, decision) in after.decisions {
+            for alert in alerts.iter().filter(|_| decision.event.is_told()) {
+                self.alerter.send(&alert.url, &decision, saved.clone());
+            }
+            log(&decision);
+            decisions.push(*decision);
+        }
+        decisions
     }
 
     /// The canaries' shares, in the order of the plan's rollouts, as [`Snapshot::new`](crate::plan::Snapshot::new)
     /// takes them: for snapshots that are published for another reason, such as new endpoints.
     pub fn canary_shares(&self) -> Vec<Option<f64>> {
-        self.judges.iter().map(|judge| judge.state.canary_share()).collect()
+        self.judges.iter().zip(&self.plan.rollouts).map(|(judge, spec)| judge.trial.share(spec)).collect()
     }
 
     /// Every rollout as of the last tick, in the file's order.
-    pub fn status(&self) -> Vec<RolloutStatus> {
+    pub fn status(&self, now: Now) -> Vec<RolloutStatus> {
         let both = self.judges.iter().zip(&self.plan.rollouts);
-        both.map(|(judge, spec)| judge.status(&self.plan, spec)).collect()
+        both.map(|(judge, spec)| judge.status(&self.plan, spec, now)).collect()
     }
 
     /// The rollbacks since the process started, in the order of their labels.
@@ -282,7 +267,7 @@ impl Controller {
     /// Hands the states over to be saved, if they are not what was handed over last.
     fn save(&mut self) -> Option<Saved> {
         let present = self.plan.rollouts.iter().zip(&self.judges);
-        let present = present.map(|(spec, judge)| (spec.name.to_string(), document(&judge.state)));
+        let present = present.map(|(spec, judge)| (spec.name.to_string(), document(&judge.trial.state)));
         let documents: Documents = self.parked.clone().into_iter().chain(present).collect();
         if self.handed_over.as_ref() == Some(&documents) {
             return None;
@@ -299,39 +284,23 @@ impl After {
             // The judge's state already says so; whoever publishes asks for the shares of all rollouts.
             Action::SetCanaryShare(_) | Action::ForgetEvidence => {}
             Action::Save => self.save = true,
-            Action::Alert(decision) => self.alerts.push((spec.alerts.clone(), decision)),
+            Action::Tell(decision) => self.decisions.push((spec.alerts.clone(), decision)),
             Action::Count(reason) => self.counts.push((Arc::clone(&spec.name), reason)),
-            Action::Log(notice) => self.notices.push((Arc::clone(&spec.name), Arc::clone(&spec.revision), notice)),
         }
     }
-}
-
-fn listed(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn document(state: &State) -> serde_json::Value {
     serde_json::to_value(state).expect("a state is strings and numbers")
 }
 
-fn log(rollout: &str, revision: &str, notice: &Notice) {
-    match notice {
-        Notice::TrialBegan => tracing::info!(rollout, revision, "a new revision is on trial"),
-        Notice::KeptOut => tracing::warn!(
-            rollout,
-            revision,
-            "this revision failed before and gets no traffic; `serin retry {rollout}` tries it again"
-        ),
-        Notice::CanaryReady => tracing::info!(rollout, revision, "the canary is ready"),
-        Notice::CanaryNotReady => {
-            tracing::warn!(rollout, revision, "the canary has no ready endpoint; its share goes to stable");
-        }
-        Notice::RolledBack(decision) => tracing::error!(
-            rollout, revision,
-            decision = %serde_json::to_string(decision).expect("a decision is strings and numbers"),
-            "{decision}"
-        ),
-        Notice::Retried => tracing::info!(rollout, revision, "an operator gave the revision another trial"),
+fn log(decision: &Decision) {
+    let record = || serde_json::to_string(decision).expect("a decision is strings and numbers");
+    let (rollout, revision, event) = (&*decision.rollout, &*decision.revision, decision.event.name());
+    match decision.event.severity() {
+        Severity::Error => tracing::error!(rollout, revision, event, decision = %record(), "{decision}"),
+        Severity::Warn => tracing::warn!(rollout, revision, event, "{decision}"),
+        Severity::Info => tracing::info!(rollout, revision, event, "{decision}"),
     }
 }
 

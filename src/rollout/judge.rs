@@ -1,14 +1,17 @@
-//! One rollout at work: its state, the limits that watch it, and how far its counters have been read.
+//! One rollout at work: its trial, the limits that watch it, and how far its counters have been read.
 //!
-//! Still pure: counters come in as totals, readiness as a flag, time as a value; actions go out.
+//! Still pure: counters come in as totals, readiness as a flag, answers as values, time as a value; actions go out.
 
 use super::counters::{Delta, Reader};
-use super::limits::{Guard, Role};
-use super::machine::{Action, Event, Observation, step};
+use super::gates::{self, Point};
+use super::limits::{Answer, Guard, Role};
+use super::machine::{Action, Event, Moment, message, obey, step};
 use super::state::State;
 use super::time::Now;
+use super::trial::{Heard, HookAnswer, Observation, Trial};
+use super::verb::Verb;
 use super::window::Window;
-use crate::plan::{BackendId, Limit, Plan, Rollout, Split};
+use crate::plan::{BackendId, Limit, Plan, Rollout, Split, WebhookKind};
 use crate::stats::{SeriesKey, Totals};
 use std::time::Duration;
 
@@ -18,15 +21,19 @@ const DEFAULT_WINDOW: Duration = Duration::from_secs(300);
 /// One rollout at work.
 #[derive(Debug)]
 pub(super) struct Judge {
-    pub(super) state: State,
-    /// In the order of the spec's limits.
+    pub(super) trial: Trial,
+    /// In the order of the spec's `rollback` limits.
     pub(super) guards: Vec<Guard>,
+    /// In the order of the spec's `promotion` limits.
+    pub(super) promotion: Vec<Guard>,
     pub(super) stable: Side,
     pub(super) canary: Side,
-    /// Requests that the canary was judged by since its trial began.
-    requests: u64,
-    /// Those of them that failed.
-    failed: u64,
+    /// What the last tick found out.
+    pub(super) seen: Observation,
+    /// The point at which the gates' answers were given.
+    point: Option<Point>,
+    /// Counts the points and the trials: an answer to a question of another occasion is no answer.
+    occasion: u64,
 }
 
 /// What one side of the split did.
@@ -40,13 +47,42 @@ pub(super) struct Side {
     pub(super) ready: bool,
 }
 
+/// Something that the world outside is to be asked, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Question {
+    pub(super) of: QuestionOf,
+    pub(super) occasion: u64,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum QuestionOf {
+    /// The webhook at this place of the spec's.
+    Webhook(usize),
+    /// The query at this place of the spec's `rollback` limits.
+    Rollback(usize),
+    /// The query at this place of the spec's `promotion` limits.
+    Promotion(usize),
+}
+
 impl Judge {
     /// Takes up `state` where it was left. What `read` has counted so far is the past.
     pub(super) fn new(plan: &Plan, spec: &Rollout, state: State, read: impl Fn(&SeriesKey) -> Totals) -> Self {
         let length = status_window(spec);
         let side = |backend| Side::new(plan.series_key(spec.rule, backend), length, &read);
         let (stable, canary) = (side(spec.stable), side(spec.canary));
-        Self { state, guards: new_guards(spec), stable, canary, requests: 0, failed: 0 }
+        let mut judge = Self {
+            trial: Trial::new(state),
+            guards: new_guards(&spec.rollback, Role::Rollback),
+            promotion: new_guards(promotion_limits(spec), Role::Promotion),
+            stable,
+            canary,
+            seen: Observation { heard: vec![Heard::default(); spec.webhooks.len()], ..Observation::default() },
+            point: None,
+            occasion: 0,
+        };
+        judge.seen.weight = judge.weight(plan, spec, spec.canary);
+        judge
     }
 
     /// Another plan is in force. The same revision keeps its evidence, limit by limit where the limit is the same.
@@ -54,27 +90,37 @@ impl Judge {
         &mut self,
         plan: &Plan,
         spec: &Rollout,
+        old: &Rollout,
         read: impl Fn(&SeriesKey) -> Totals,
         now: Now,
     ) -> Vec<Action> {
-        let mut old = std::mem::take(&mut self.guards);
-        self.guards = new_guards(spec);
-        for guard in &mut self.guards {
-            if let Some(at) = old.iter().position(|old| old.limit() == guard.limit()) {
-                *guard = old.swap_remove(at);
-            }
+        keep_same(&mut self.guards, &spec.rollback, Role::Rollback);
+        keep_same(&mut self.promotion, promotion_limits(spec), Role::Promotion);
+        if spec.webhooks != old.webhooks {
+            self.seen.heard = vec![Heard::default(); spec.webhooks.len()];
+            self.occasion += 1;
         }
         let length = status_window(spec);
         self.canary.follow(plan.series_key(spec.rule, spec.canary), length, &read);
         if self.stable.follow(plan.series_key(spec.rule, spec.stable), length, &read) {
-            self.guards.iter_mut().for_each(Guard::forget_stable);
+            self.guards.iter_mut().chain(&mut self.promotion).for_each(Guard::forget_stable);
         }
-        self.take(spec, Event::Planned, read, now)
+        let moment = Moment { spec, seen: &self.seen, now };
+        let (trial, actions) = step(&moment, &self.trial, Event::Planned);
+        self.take(spec, trial, actions, read)
     }
 
-    /// The operator said retry.
-    pub(super) fn retried(&mut self, spec: &Rollout, read: impl Fn(&SeriesKey) -> Totals, now: Now) -> Vec<Action> {
-        self.take(spec, Event::Retried, read, now)
+    /// An operator said something.
+    pub(super) fn said(
+        &mut self,
+        spec: &Rollout,
+        verb: Verb,
+        read: impl Fn(&SeriesKey) -> Totals,
+        now: Now,
+    ) -> Result<Vec<Action>, String> {
+        let moment = Moment { spec, seen: &self.seen, now };
+        let (trial, actions) = obey(&moment, &self.trial, verb)?;
+        Ok(self.take(spec, trial, actions, read))
     }
 
     /// Reads the counters, feeds the limits, and judges.
@@ -89,35 +135,108 @@ impl Judge {
         let (stable, canary) = (self.stable.observe(&read, now), self.canary.observe(&read, now));
         (self.stable.ready, self.canary.ready) = (ready(spec.stable), ready(spec.canary));
         // A canary that is out is judged no more: what it was taken out for stays to be seen.
-        if self.state.phase.canary_gets_traffic() {
-            self.guards.iter_mut().for_each(|guard| guard.observe(&canary, &stable, now));
-            self.requests += canary.judged;
-            self.failed += canary.failed;
+        if self.trial.state.standing.canary_gets_traffic() {
+            let guards = self.guards.iter_mut().chain(&mut self.promotion);
+            guards.for_each(|guard| guard.observe(&canary, &stable, now));
+            self.seen.requests += canary.judged;
+            self.seen.failed += canary.failed;
         }
-        let observation = Observation {
-            findings: self.guards.iter().map(Guard::finding).collect(),
-            canary_ready: self.canary.ready,
-            weight: self.weight(plan, spec, spec.canary),
-            requests: self.requests,
-            failed: self.failed,
-        };
-        self.take(spec, Event::Observed(&observation), read, now)
+        self.seen.findings = self.guards.iter().map(Guard::finding).collect();
+        self.seen.promotion = self.promotion.iter().map(Guard::finding).collect();
+        (self.seen.stable_ready, self.seen.canary_ready) = (self.stable.ready, self.canary.ready);
+        self.seen.weight = self.weight(plan, spec, spec.canary);
+        let moment = Moment { spec, seen: &self.seen, now };
+        let (trial, actions) = step(&moment, &self.trial, Event::Observed);
+        self.take(spec, trial, actions, read)
     }
 
     /// The weight of `backend` in force, in percent of the rule's traffic.
     pub(super) fn weight(&self, plan: &Plan, spec: &Rollout, backend: BackendId) -> f64 {
         let refs = &plan.rules[spec.rule.index()].backend_refs;
-        let split = Split::guarded(refs, spec.stable, spec.canary, self.state.canary_share());
+        let split = Split::guarded(refs, spec.stable, spec.canary, self.trial.share(spec));
         refs.iter().position(|r| r.backend == backend).map_or(0.0, |index| split.fraction(index) * 100.0)
     }
 
-    fn take(&mut self, spec: &Rollout, event: Event<'_>, read: impl Fn(&SeriesKey) -> Totals, now: Now) -> Vec<Action> {
-        let (state, actions) = step(spec, &self.state, event, now);
-        self.state = state;
+    /// Where it stands, in a sentence.
+    pub(super) fn message(&self, spec: &Rollout, now: Now) -> String {
+        message(&Moment { spec, seen: &self.seen, now }, &self.trial)
+    }
+
+    /// What the world outside is to be asked where it stands.
+    pub(super) fn questions(&self, spec: &Rollout) -> Vec<Question> {
+        let webhooks = gates::asked(spec, &self.trial, &self.seen).into_iter().map(QuestionOf::Webhook);
+        let asked = self.trial.state.standing.canary_gets_traffic();
+        let queries = |guards: &[Guard], of: fn(usize) -> QuestionOf| -> Vec<QuestionOf> {
+            let queries = guards.iter().enumerate().filter(|(_, guard)| matches!(guard.limit(), Limit::Query(_)));
+            queries.filter(|_| asked).map(|(index, _)| of(index)).collect()
+        };
+        let rollback = queries(&self.guards, QuestionOf::Rollback);
+        let promotion = queries(&self.promotion, QuestionOf::Promotion);
+        let all = webhooks.chain(rollback).chain(promotion);
+        all.map(|of| Question { of, occasion: self.occasion_of(spec, of) }).collect()
+    }
+
+    /// A webhook's answer to `question`.
+    pub(super) fn heard(&mut self, spec: &Rollout, question: Question, answer: HookAnswer) {
+        let QuestionOf::Webhook(index) = question.of else { return };
+        if question.occasion == self.occasion_of(spec, question.of)
+            && let Some(heard) = self.seen.heard.get_mut(index)
+        {
+            heard.hear(answer);
+        }
+    }
+
+    /// A query's answer to `question`.
+    pub(super) fn answered(&mut self, spec: &Rollout, question: Question, answer: &Answer, now: Now) {
+        if question.occasion != self.occasion_of(spec, question.of) {
+            return;
+        }
+        let guard = match question.of {
+            QuestionOf::Webhook(_) => None,
+            QuestionOf::Rollback(index) => self.guards.get_mut(index),
+            QuestionOf::Promotion(index) => self.promotion.get_mut(index),
+        };
+        if let Some(guard) = guard {
+            guard.answered(answer, now);
+        }
+    }
+
+    /// Gates are asked anew at each point; everything else once a trial.
+    fn occasion_of(&self, spec: &Rollout, of: QuestionOf) -> u64 {
+        let lasts = match of {
+            QuestionOf::Webhook(index) => is_lasting(spec.webhooks[index].kind),
+            QuestionOf::Rollback(_) | QuestionOf::Promotion(_) => true,
+        };
+        if lasts { 0 } else { self.occasion }
+    }
+
+    fn take(
+        &mut self,
+        spec: &Rollout,
+        trial: Trial,
+        actions: Vec<Action>,
+        read: impl Fn(&SeriesKey) -> Totals,
+    ) -> Vec<Action> {
+        self.trial = trial;
         if actions.contains(&Action::ForgetEvidence) {
-            self.guards = new_guards(spec);
+            self.guards = new_guards(&spec.rollback, Role::Rollback);
+            self.promotion = new_guards(promotion_limits(spec), Role::Promotion);
             self.canary = Side::new(self.canary.key.clone(), status_window(spec), read);
-            (self.requests, self.failed) = (0, 0);
+            let heard = vec![Heard::default(); spec.webhooks.len()];
+            self.seen = Observation {
+                heard,
+                canary_ready: self.seen.canary_ready,
+                stable_ready: self.seen.stable_ready,
+                ..Observation::default()
+            };
+            self.occasion += 1;
+        }
+        let point = gates::point(spec, &self.trial);
+        if point != self.point {
+            self.point = point;
+            self.occasion += 1;
+            let hooks = spec.webhooks.iter().zip(&mut self.seen.heard);
+            hooks.filter(|(hook, _)| !is_lasting(hook.kind)).for_each(|(_, heard)| *heard = Heard::default());
         }
         actions
     }
@@ -147,9 +266,30 @@ impl Side {
     }
 }
 
+/// Whether a webhook's answer counts for as long as the trial lasts, and not for one point of it.
+fn is_lasting(kind: WebhookKind) -> bool {
+    matches!(kind, WebhookKind::Rollout | WebhookKind::Rollback)
+}
+
 /// The evidence of a new trial.
-fn new_guards(spec: &Rollout) -> Vec<Guard> {
-    spec.rollback.iter().map(|limit| Guard::new(limit.clone(), Role::Rollback)).collect()
+fn new_guards(limits: &[Limit], role: Role) -> Vec<Guard> {
+    limits.iter().map(|limit| Guard::new(limit.clone(), role)).collect()
+}
+
+/// A guard for each of `limits`: the old one where there is one for the same limit.
+fn keep_same(guards: &mut Vec<Guard>, limits: &[Limit], role: Role) {
+    let mut old = std::mem::take(guards);
+    *guards = limits
+        .iter()
+        .map(|limit| match old.iter().position(|guard| guard.limit() == limit) {
+            Some(index) => old.swap_remove(index),
+            None => Guard::new(limit.clone(), role),
+        })
+        .collect();
+}
+
+fn promotion_limits(spec: &Rollout) -> &[Limit] {
+    spec.progression.as_ref().map_or(&[], |progression| &progression.promotion.limits)
 }
 
 /// What the status of the two sides looks back on.

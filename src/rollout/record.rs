@@ -104,6 +104,8 @@ pub enum Grounds {
         /// The verb.
         verb: String,
     },
+    /// Stable has no ready endpoint: the traffic stays with the canary.
+    StableNotReady,
     /// The plan's next move: the time was held and every limit healthy, or there was nothing to hold.
     Plan,
 }
@@ -305,8 +307,24 @@ impl Grounds {
             Self::Inconclusive { .. } => "inconclusive",
             Self::Webhook { .. } => "webhook",
             Self::Operator { .. } => "abort",
+            Self::StableNotReady => "stable-not-ready",
             Self::Plan => "plan",
         }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Detector => "the evidence is there",
+            Self::Window => "over the limit",
+            Self::NotEnoughRequests => "not enough requests",
+            Self::StableAlsoFailing => "stable shows the same fault",
+            Self::WithinChance => "over the limit, but chance explains it",
+            Self::NothingToCompareWith => "stable has too few requests to compare with",
+            Self::NotEnoughAnswers => "not enough answers",
+            Self::NoAnswer(said) => said,
+        })
     }
 }
 
@@ -319,6 +337,7 @@ impl fmt::Display for Grounds {
             Self::Inconclusive { after, why } => write!(f, "nothing could be concluded for {after}: {why}"),
             Self::Webhook { name, answer } => write!(f, "the webhook {name} answered {answer}"),
             Self::Operator { verb } => write!(f, "an operator said {verb}"),
+            Self::StableNotReady => f.write_str("stable has no ready endpoint any more"),
             Self::Plan => f.write_str("as planned"),
         }
     }
@@ -341,6 +360,7 @@ impl fmt::Display for Decision {
             Kind::Resumed => write!(f, "goes on: {grounds}"),
             Kind::WeightSet => write!(f, "had weight {weight} % until it was set by hand"),
             Kind::Inconclusive => write!(f, "is held: {grounds}"),
+            Kind::Promoting if *grounds == Grounds::StableNotReady => write!(f, "keeps the traffic: {grounds}"),
             Kind::Promoting => f.write_str("has passed every step: roll stable forward to it"),
             Kind::Returning => f.write_str("is what stable runs now; the traffic goes back to stable"),
             Kind::Promoted => f.write_str("is promoted: stable runs it and has the traffic"),

@@ -1,11 +1,12 @@
 //! What the API shows of a rollout. Field names are camelCase, times RFC 3339, weights percent.
 
-use super::judge::{Judge, Side};
+use super::judge::{Judge, QuestionOf, Side};
 use super::limits::Guard;
 use super::record::{Decision, LimitRecord, Unit};
 use super::state::Phase;
-use super::time::{Timestamp, duration_text};
-use crate::plan::{BackendId, Plan, Quantile, Rollout};
+use super::time::{Now, Timestamp, duration_text};
+use super::trial::{Heard, HookAnswer};
+use crate::plan::{BackendId, Plan, Quantile, Rollout, WebhookKind};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -118,7 +119,7 @@ pub struct LatencyStatus {
 }
 
 impl Judge {
-    pub(super) fn status(&self, plan: &Plan, spec: &Rollout) -> RolloutStatus {
+    pub(super) fn status(&self, plan: &Plan, spec: &Rollout, now: Now) -> RolloutStatus {
         let rule = &plan.rules[spec.rule.index()];
         let side = |backend: BackendId, side: &Side| {
             let (what, counts) = (&plan.backends[backend.index()], side.window.counts());
@@ -134,25 +135,53 @@ impl Judge {
                 latency: latency(side),
             }
         };
+        let steps = spec.progression.iter().flat_map(|progression| &progression.steps);
         RolloutStatus {
             name: Arc::clone(&spec.name),
             rule: format!("{}/{}", plan.routes[rule.route.index()].name, rule.name),
-            phase: self.state.phase,
-            revision: Arc::clone(&self.state.revision),
-            since: self.state.since,
+            phase: self.trial.state.phase(),
+            revision: Arc::clone(&self.trial.state.revision),
+            since: self.trial.state.since,
             window: duration_text(self.canary.window.length()),
             stable: side(spec.stable, &self.stable),
             canary: side(spec.canary, &self.canary),
-            message: String::new(),
-            steps: Vec::new(),
-            step: None,
-            held_seconds: 0.0,
+            message: self.message(spec, now),
+            steps: steps.map(|s| StepStatus { weight: s.weight, hold_seconds: s.hold.as_secs_f64() }).collect(),
+            step: self.trial.state.standing.at().map(|at| at.step + 1),
+            held_seconds: (self.trial.progress.held.as_secs_f64() * 10.0).round() / 10.0,
             limits: self.guards.iter().map(limit).collect(),
-            promotion_limits: Vec::new(),
-            webhooks: Vec::new(),
-            history: Vec::new(),
-            last_decision: self.state.last_decision.clone(),
+            promotion_limits: self.promotion.iter().map(limit).collect(),
+            webhooks: self.webhooks(spec),
+            history: self.trial.state.history.iter().cloned().collect(),
+            last_decision: self.trial.state.last_decision.clone(),
         }
+    }
+}
+
+impl Judge {
+    /// The webhooks that answer something.
+    fn webhooks(&self, spec: &Rollout) -> Vec<WebhookStatus> {
+        let asked = self.questions(spec);
+        let is_asked = |index| asked.iter().any(|question| question.of == QuestionOf::Webhook(index));
+        let answer = |heard: &Heard| {
+            heard.answer.as_ref().map(|answer| match answer {
+                HookAnswer::Yes => "yes".to_owned(),
+                HookAnswer::No(why) => format!("no: {why}"),
+                HookAnswer::Silent(why) => format!("no answer: {why}"),
+            })
+        };
+        let all = spec.webhooks.iter().zip(&self.seen.heard).enumerate();
+        let answering = all.filter(|(_, (hook, _))| {
+            !matches!(hook.kind, WebhookKind::Promotion | WebhookKind::PostRollout | WebhookKind::Event)
+        });
+        answering
+            .map(|(index, (hook, heard))| WebhookStatus {
+                name: hook.name.to_string(),
+                kind: hook.kind.name().to_owned(),
+                asked: is_asked(index),
+                answer: answer(heard),
+            })
+            .collect()
     }
 }
 

@@ -131,8 +131,8 @@ impl Bench {
         self.act(effects);
     }
 
-    fn retry(&mut self, name: &str) -> Result<(), RetryError> {
-        let effects = self.controller.retry(name, &self.registry, self.clock.now())?;
+    fn retry(&mut self, name: &str) -> Result<(), VerbError> {
+        let effects = self.controller.command(name, Verb::Retry, &self.registry, self.clock.now())?;
         self.act(effects);
         Ok(())
     }
@@ -152,7 +152,7 @@ impl Bench {
     }
 
     fn status(&self) -> RolloutStatus {
-        self.controller.status().remove(0)
+        self.controller.status(self.clock.now()).remove(0)
     }
 
     fn share(&self) -> Option<f64> {
@@ -219,10 +219,7 @@ fn a_failed_revision_stays_out_over_reloads_restarts_and_a_turn_outside_the_file
 #[test]
 fn retry_and_another_version_start_afresh() {
     let mut bench = Bench::new(&one("1.5.0"), Kept::default());
-    assert_eq!(
-        bench.retry("data-tier"),
-        Err(RetryError::NotRolledBack { name: "data-tier".into(), phase: Phase::Waiting })
-    );
+    assert!(matches!(bench.retry("data-tier"), Err(VerbError::NotNow { phase: Phase::Waiting, .. })));
     assert_eq!(bench.retry("data").unwrap_err().to_string(), "there is no rollout `data`; there are: data-tier");
     bench.fail(0);
     assert_eq!(bench.status().limits[0].verdict, Verdict::Breach);
@@ -344,7 +341,13 @@ fn the_status_is_the_json_that_the_api_promises() {
     bench.act(effects);
     let mut status = serde_json::to_value(bench.status()).unwrap();
     // How far 16^5 is over the level: not a number to be written down here.
-    for evidence in ["/limits/0/evidence", "/lastDecision/grounds/limit/evidence"] {
+    for evidence in [
+        "/limits/0/evidence",
+        "/lastDecision/grounds/limit/evidence",
+        "/lastDecision/limits/0/evidence",
+        "/history/0/grounds/limit/evidence",
+        "/history/0/limits/0/evidence",
+    ] {
         let evidence = status.pointer_mut(evidence).unwrap();
         assert!(evidence.as_f64().unwrap() > 1.0);
         *evidence = json!("over 1");
@@ -367,15 +370,18 @@ fn the_status_is_the_json_that_the_api_promises() {
     });
     let decision = json!({
         "rollout": "data-tier", "revision": "1.5.0", "at": epoch, "event": "rolled-back", "step": null,
-        "weight": 10.0, "requests": 5, "failed": 5, "grounds": { "limit": limit }, "limits": [],
+        "weight": 10.0, "requests": 5, "failed": 5, "grounds": { "limit": limit }, "limits": [limit],
     });
     assert_eq!(
         status,
         json!({
             "name": "data-tier", "rule": "route/data-tier", "phase": "RolledBack", "revision": "1.5.0",
-            "since": epoch, "window": "5m", "message": "", "steps": [], "step": null, "heldSeconds": 0.0,
+            "since": epoch, "window": "5m",
+            "message": "taken out: error-rate 100 % over 5m (limit at most 5 %, stable -); `serin retry data-tier` \
+                        tries it again",
+            "steps": [], "step": null, "heldSeconds": 0.0,
             "stable": stable, "canary": canary, "limits": [limit], "promotionLimits": [], "webhooks": [],
-            "lastDecision": decision, "history": [],
+            "lastDecision": decision, "history": [decision],
         })
     );
 }

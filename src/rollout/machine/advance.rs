@@ -1,0 +1,149 @@
+//! One step forward: from waiting to the first step, from step to step, from the last to the promotion, and through it.
+
+use super::{Action, Change, Moment};
+use crate::plan::{Inconclusive, Then, WebhookKind};
+use crate::rollout::gates::{Point, shut};
+use crate::rollout::limits::Reason;
+use crate::rollout::record::{Grounds, Kind};
+use crate::rollout::state::{At, Standing};
+use crate::rollout::time::duration_text;
+use std::time::Duration;
+
+/// A ready canary before its first request.
+pub(super) fn start(change: Change<'_>, elapsed: Duration) -> Change<'_> {
+    let spec = change.moment.spec;
+    let Some(progression) = &spec.progression else {
+        return change.enter(Standing::Progressing { at: None }, Kind::CanaryReady, Grounds::Plan);
+    };
+    match shut(spec, Point::Start, &change.moment.seen.heard) {
+        None => first(change, Grounds::Plan),
+        // People take their time to confirm; a smoke test that does not pass is something to be told about.
+        Some(index) if spec.webhooks[index].kind == WebhookKind::PreRollout => {
+            stall(change, elapsed, progression.inconclusive)
+        }
+        Some(_) => change,
+    }
+}
+
+/// Into the first step.
+pub(super) fn first(change: Change<'_>, grounds: Grounds) -> Change<'_> {
+    let Some(progression) = &change.moment.spec.progression else { return change };
+    let at = At::new(0, &progression.steps);
+    change.enter(Standing::Progressing { at: Some(at) }, Kind::Started, grounds)
+}
+
+/// On trial in step `at`: only healthy time counts.
+pub(super) fn hold(mut change: Change<'_>, at: At, elapsed: Duration) -> Change<'_> {
+    let (spec, seen) = (change.moment.spec, change.moment.seen);
+    let Some(progression) = &spec.progression else { return change };
+    let Some(step) = progression.steps.get(at.step) else { return change };
+    if !seen.is_healthy() {
+        return stall(change, elapsed, progression.inconclusive);
+    }
+    let progress = &mut change.trial.progress;
+    (progress.stalled, progress.told_stalled) = (Duration::ZERO, false);
+    progress.held = (progress.held + elapsed).min(step.hold);
+    if progress.held < step.hold {
+        return change;
+    }
+    let last = at.step + 1 == progression.steps.len();
+    let point = if last { Point::Promotion } else { Point::Step };
+    if (last && !progression.promotion.auto) || shut(spec, point, &seen.heard).is_some() {
+        return change;
+    }
+    next(change, at, Grounds::Plan)
+}
+
+/// From step `at` to the next one, or to the promotion.
+pub(super) fn next(change: Change<'_>, at: At, grounds: Grounds) -> Change<'_> {
+    let Some(progression) = &change.moment.spec.progression else { return change };
+    if at.step + 1 < progression.steps.len() {
+        let at = At::new(at.step + 1, &progression.steps);
+        return change.enter(Standing::Progressing { at: Some(at) }, Kind::Step, grounds);
+    }
+    promoting(change, at.weight, grounds)
+}
+
+/// All steps are done; the canary keeps `weight`.
+pub(super) fn promoting(change: Change<'_>, weight: f64, grounds: Grounds) -> Change<'_> {
+    change.enter(Standing::Promoting { weight, returning: false }, Kind::Promoting, grounds)
+}
+
+/// The canary keeps its traffic until stable has been rolled forward and is ready; then it returns, bit by bit.
+pub(super) fn promote(mut change: Change<'_>, weight: f64, returning: bool, elapsed: Duration) -> Change<'_> {
+    let (spec, seen) = (change.moment.spec, change.moment.seen);
+    let Some(progression) = &spec.progression else { return change };
+    match (returning, spec.stable_caught_up && seen.stable_ready) {
+        (false, false) => change,
+        (false, true) => change.enter(Standing::Promoting { weight, returning: true }, Kind::Returning, Grounds::Plan),
+        // Back to the side that is well.
+        (true, false) => promoting(change, weight, Grounds::StableNotReady),
+        (true, true) => {
+            let returned = change.trial.progress.returned + elapsed;
+            if returned >= progression.promotion.return_over {
+                return change.enter(Standing::Succeeded, Kind::Promoted, Grounds::Plan);
+            }
+            let before = change.trial.share(spec);
+            change.trial.progress.returned = returned;
+            let share = change.trial.share(spec);
+            if share != before {
+                change.actions.push(Action::SetCanaryShare(share));
+            }
+            change
+        }
+    }
+}
+
+/// The canary's endpoints went away during the promotion, and stable's are there.
+pub(super) fn without_canary(change: Change<'_>, weight: f64, returning: bool) -> Change<'_> {
+    let Some(progression) = &change.moment.spec.progression else { return change };
+    if returning && change.moment.spec.stable_caught_up {
+        return change.enter(Standing::Succeeded, Kind::Promoted, Grounds::Plan);
+    }
+    let at = At::below(weight, &progression.steps);
+    change.enter(Standing::Waiting { at: Some(at) }, Kind::CanaryNotReady, Grounds::Plan)
+}
+
+/// Time in which nothing could be concluded.
+fn stall(mut change: Change<'_>, elapsed: Duration, policy: Inconclusive) -> Change<'_> {
+    let progress = &mut change.trial.progress;
+    progress.stalled += elapsed;
+    if progress.stalled < policy.after || progress.told_stalled {
+        return change;
+    }
+    let grounds = Grounds::Inconclusive { after: duration_text(policy.after), why: why(&change.moment) };
+    match policy.then {
+        Then::Rollback if change.moment.seen.stable_ready => change.roll_back(grounds),
+        Then::Rollback => change,
+        Then::Hold => {
+            let (standing, progress) = (change.trial.state.standing, change.trial.progress);
+            let since = change.trial.state.since;
+            let mut change = change.enter(standing, Kind::Inconclusive, grounds);
+            // It stands where it stood: nothing that it earned there is gone.
+            change.trial.state.since = since;
+            change.trial.progress = progress;
+            change.trial.progress.told_stalled = true;
+            change
+        }
+    }
+}
+
+/// What keeps the step from advancing, in words.
+pub(super) fn why(moment: &Moment<'_>) -> String {
+    let (spec, seen) = (moment.spec, moment.seen);
+    let unhealthy: Vec<String> = seen
+        .records(spec)
+        .iter()
+        .filter_map(|limit| {
+            let reason = limit.reason.as_ref()?;
+            Some(match reason {
+                Reason::NoAnswer(said) => format!("{}: {said}", limit.metric),
+                Reason::NotEnoughRequests | Reason::NotEnoughAnswers => {
+                    format!("{}: {reason} ({} of {})", limit.metric, limit.samples, limit.min_samples)
+                }
+                _ => format!("{}: {reason}", limit.clause()),
+            })
+        })
+        .collect();
+    if unhealthy.is_empty() { "a webhook has not agreed".to_owned() } else { unhealthy.join("; ") }
+}
