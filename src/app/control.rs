@@ -2,11 +2,12 @@
 
 use super::endpoints::KnownEndpoints;
 use super::listeners::Listeners;
+use super::probes::Probes;
 use super::view::Shown;
 use super::{Options, StartError, Started};
 use crate::admin::{self, Command, ConfigView, Refusal, Sources, View};
 use crate::config::{self, Watcher};
-use crate::plan::{Endpoint, Plan, Snapshot};
+use crate::plan::{BackendId, Endpoint, Plan, Snapshot};
 use crate::proxy::{self, Workers};
 use crate::rollout::{self, Controller, Effects, Verb, VerbError};
 use crate::stats::Registry;
@@ -47,6 +48,7 @@ pub(super) struct Control {
     known: KnownEndpoints,
     endpoints: Vec<Arc<[Endpoint]>>,
     controller: Controller,
+    probes: Probes,
     watcher: Watcher,
     clock: rollout::Clock,
     workers_clock: proxy::Clock,
@@ -118,6 +120,7 @@ impl Control {
             known,
             endpoints,
             controller,
+            probes: Probes::new(),
             watcher,
             clock,
             workers_clock,
@@ -161,8 +164,11 @@ impl Control {
     fn tick(&mut self) {
         let now_ms = self.workers_clock.now_ms();
         let endpoints = &self.endpoints;
-        let ready = |backend: crate::plan::BackendId| {
-            endpoints[backend.index()].iter().any(|endpoint| !endpoint.health.rests(now_ms))
+        self.probes.ask(self.controller.unserved(), endpoints);
+        let probes = &self.probes;
+        let ready = |backend: BackendId| {
+            let mut all = endpoints[backend.index()].iter();
+            all.any(|endpoint| !endpoint.health.rests(now_ms) && probes.reached(backend, endpoint))
         };
         let effects = self.controller.tick(&self.registry, ready, self.clock.now());
         self.act(effects);

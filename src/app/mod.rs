@@ -8,6 +8,7 @@
 mod control;
 mod endpoints;
 mod listeners;
+mod probes;
 mod view;
 
 use crate::{admin, config, proxy, store};

@@ -62,6 +62,7 @@ fn rollout_facts(status: &RolloutStatus, rollbacks: Vec<(Arc<str>, u64)>) -> Rol
     }
     let sides = [&status.stable, &status.canary];
     RolloutFacts {
+        step: Some((status.step.unwrap_or(0), status.steps.len())).filter(|(_, count)| *count > 0),
         name: Arc::clone(&status.name),
         phase: status.phase.name(),
         phases: Phase::NAMES,

@@ -22,7 +22,7 @@ use super::verb::{Verb, VerbError};
 use crate::plan::{Alert, BackendId, Plan, Rollout, Severity};
 use crate::stats::{Registry, SeriesKey};
 use crate::store::{Documents, Saved, Store, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -215,6 +215,12 @@ impl Controller {
             count: *count,
         })
         .collect()
+    }
+
+    /// The sides of rollouts on trial that get no requests: only asking tells whether they are ready.
+    pub fn unserved(&self) -> BTreeSet<BackendId> {
+        let both = self.judges.iter().zip(&self.plan.rollouts);
+        both.filter_map(|(judge, spec)| judge.unserved(spec)).collect()
     }
 
     /// Whether the last try to save failed: a restart now would forget what was decided.

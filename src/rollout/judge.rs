@@ -157,6 +157,12 @@ impl Judge {
         refs.iter().position(|r| r.backend == backend).map_or(0.0, |index| split.fraction(index) * 100.0)
     }
 
+    /// The side that gets no requests, while there is a trial.
+    pub(super) fn unserved(&self, spec: &Rollout) -> Option<BackendId> {
+        let share = self.trial.share(spec).filter(|_| self.trial.state.standing.canary_gets_traffic())?;
+        if share <= 0.0 { Some(spec.canary) } else { (share >= 1.0).then_some(spec.stable) }
+    }
+
     /// Where it stands, in a sentence.
     pub(super) fn message(&self, spec: &Rollout, now: Now) -> String {
         message(&Moment { spec, seen: &self.seen, now }, &self.trial)

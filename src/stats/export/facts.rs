@@ -55,6 +55,9 @@ pub struct RolloutFacts {
     pub phase: &'static str,
     /// Every phase that there is.
     pub phases: &'static [&'static str],
+    /// The step that it is in, from 1, and how many there are; `None` when the file holds the weights. Step 0 is before
+    /// the first.
+    pub step: Option<(usize, usize)>,
     /// Each backend of the guarded rule with its share in percent.
     pub weights: Vec<(Arc<str>, f64)>,
     /// Each limit, by its metric's name, with its log evidence over the alarm level. Of several limits on one metric
@@ -79,6 +82,9 @@ pub(super) fn families(facts: &Facts) -> Vec<MetricFamily> {
     let weights = rollouts.iter().flat_map(|r| {
         r.weights.iter().map(|(backend, share)| Family::RolloutWeight.sample(&[&r.name, backend], *share))
     });
+    let steps = rollouts.iter().filter_map(|r| Some((r, r.step?)));
+    let step = steps.clone().map(|(r, (step, _))| Family::RolloutStep.sample(&[&r.name], number(step as u64)));
+    let count = steps.map(|(r, (_, count))| Family::RolloutSteps.sample(&[&r.name], number(count as u64)));
     let evidence = rollouts.iter().flat_map(|r| {
         let by_limit = merged(&r.evidence, f64::max);
         by_limit.into_iter().map(|(limit, level)| Family::RolloutEvidence.sample(&[&r.name, limit], level))
@@ -93,6 +99,8 @@ pub(super) fn families(facts: &Facts) -> Vec<MetricFamily> {
     vec![
         Family::Endpoints.of(endpoints),
         Family::RolloutPhase.of(phases),
+        Family::RolloutStep.of(step),
+        Family::RolloutSteps.of(count),
         Family::RolloutWeight.of(weights),
         Family::RolloutEvidence.of(evidence),
         Family::Rollbacks.of(rollbacks),

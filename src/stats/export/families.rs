@@ -64,10 +64,14 @@ families! {
         "A backend's share of the guarded rule's requests, in percent.";
     RolloutPhase "serin_rollout_phase" GAUGE ["rollout", "phase"]
         "1 for the phase that the rollout is in, 0 for the others.";
+    RolloutStep "serin_rollout_step" GAUGE ["rollout"]
+        "The step that the rollout is in, from 1; 0 before the first and after the last.";
+    RolloutSteps "serin_rollout_steps" GAUGE ["rollout"]
+        "How many steps the rollout has.";
     RolloutEvidence "serin_rollout_evidence" GAUGE ["rollout", "limit"]
         "Log evidence that the limit is breached, over its alarm level: the canary is taken out at 1.";
     Rollbacks "serin_rollbacks_total" COUNTER ["rollout", "reason"]
-        "Times that the canary was taken out, by the limit that was breached.";
+        "Times that the canary was taken out, by the limit that was breached or by what else it was.";
     ConfigReloads "serin_config_reloads_total" COUNTER ["result"]
         "Times that the config file was read anew, by result.";
     ConfigLastReloadSuccessful "serin_config_last_reload_successful" GAUGE []

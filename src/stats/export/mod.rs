@@ -84,6 +84,7 @@ mod tests {
             config: ConfigFacts { hash: "abc".into(), reloads: 3, reloads_refused: 1, last_reload_successful: false },
             endpoints: vec![EndpointFacts { backend: "canary".into(), ready: 2, resting: 1 }],
             rollouts: vec![RolloutFacts {
+                step: Some((2, 5)),
                 name: "data-tier".into(),
                 phase: "RolledBack",
                 phases: &["Progressing", "RolledBack"],
