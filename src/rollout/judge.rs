@@ -4,9 +4,10 @@
 
 use super::counters::{Delta, Reader};
 use super::gates::{self, Point};
-use super::limits::{Answer, Guard, Role};
+use super::limits::{Answer, Guard, Role, Verdict};
 use super::machine::{Action, Event, Moment, message, obey, step};
-use super::state::State;
+use super::record::LimitRecord;
+use super::state::{Standing, State};
 use super::time::Now;
 use super::trial::{Heard, HookAnswer, Observation, Trial};
 use super::verb::Verb;
@@ -26,6 +27,9 @@ pub(super) struct Judge {
     pub(super) guards: Vec<Guard>,
     /// In the order of the spec's `promotion` limits.
     pub(super) promotion: Vec<Guard>,
+    /// While the traffic returns, the `rollback` limits with the roles changed: stable has just been rolled forward, and
+    /// is the one on trial.
+    returning: Vec<Guard>,
     pub(super) stable: Side,
     pub(super) canary: Side,
     /// What the last tick found out.
@@ -75,6 +79,7 @@ impl Judge {
             trial: Trial::new(state),
             guards: new_guards(&spec.rollback, Role::Rollback),
             promotion: new_guards(promotion_limits(spec), Role::Promotion),
+            returning: Vec::new(),
             stable,
             canary,
             seen: Observation { heard: vec![Heard::default(); spec.webhooks.len()], ..Observation::default() },
@@ -141,6 +146,7 @@ impl Judge {
             self.seen.requests += canary.judged;
             self.seen.failed += canary.failed;
         }
+        self.judge_return(spec, &stable, &canary, now);
         self.seen.findings = self.guards.iter().map(Guard::finding).collect();
         self.seen.promotion = self.promotion.iter().map(Guard::finding).collect();
         (self.seen.stable_ready, self.seen.canary_ready) = (self.stable.ready, self.canary.ready);
@@ -148,6 +154,20 @@ impl Judge {
         let moment = Moment { spec, seen: &self.seen, now };
         let (trial, actions) = step(&moment, &self.trial, Event::Observed);
         self.take(spec, trial, actions, read)
+    }
+
+    /// Watches the stable that the traffic returns to; each return begins with no evidence.
+    fn judge_return(&mut self, spec: &Rollout, stable: &Delta, canary: &Delta, now: Now) {
+        if !matches!(self.trial.state.standing, Standing::Promoting { returning: true, .. }) {
+            self.returning.clear();
+        } else if self.returning.is_empty() {
+            let on_requests = spec.rollback.iter().filter(|limit| matches!(limit, Limit::Requests(_)));
+            self.returning = on_requests.map(|limit| Guard::new(limit.clone(), Role::Rollback)).collect();
+        }
+        self.returning.iter_mut().for_each(|guard| guard.observe(stable, canary, now));
+        let breached = self.returning.iter().map(|guard| (guard, guard.finding()));
+        let mut breached = breached.filter(|(_, finding)| finding.verdict == Verdict::Breach);
+        self.seen.stable_breach = breached.next().map(|(guard, finding)| LimitRecord::new(guard.limit(), &finding));
     }
 
     /// The weight of `backend` in force, in percent of the rule's traffic.

@@ -62,6 +62,8 @@ pub enum Kind {
     Promoting,
     /// Stable has been rolled forward: the traffic goes back to it.
     Returning,
+    /// What stable was rolled forward to breaches a limit: the canary has the traffic again, and it is paused there.
+    ReturnStopped,
     /// Stable is what the canary was.
     Promoted,
     /// The canary was taken out.
@@ -78,6 +80,8 @@ pub enum Kind {
 pub enum Grounds {
     /// A limit was breached.
     Limit(LimitRecord),
+    /// Stable, which has just been rolled forward, breached it; `value` is stable's and `stableValue` the canary's.
+    StableBreach(LimitRecord),
     /// The state that says which revisions failed could not be read, so none is trusted until someone says retry.
     StateUnreadable,
     /// The canary was not ready in time.
@@ -270,6 +274,7 @@ impl Kind {
             Self::Inconclusive => "inconclusive",
             Self::Promoting => "promoting",
             Self::Returning => "returning",
+            Self::ReturnStopped => "return-stopped",
             Self::Promoted => "promoted",
             Self::RolledBack => "rolled-back",
             Self::Retried => "retried",
@@ -280,7 +285,7 @@ impl Kind {
     /// How much it matters.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::RolledBack => Severity::Error,
+            Self::RolledBack | Self::ReturnStopped => Severity::Error,
             Self::CanaryNotReady | Self::Inconclusive | Self::KeptOut => Severity::Warn,
             _ => Severity::Info,
         }
@@ -301,7 +306,7 @@ impl Grounds {
     /// The value of the label `reason` of `serin_rollbacks_total`.
     pub fn label(&self) -> &str {
         match self {
-            Self::Limit(breach) => &breach.metric,
+            Self::Limit(breach) | Self::StableBreach(breach) => &breach.metric,
             Self::StateUnreadable => "state-unreadable",
             Self::ProgressDeadline { .. } => "progress-deadline",
             Self::Inconclusive { .. } => "inconclusive",
@@ -332,6 +337,10 @@ impl fmt::Display for Grounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Limit(breach) => f.write_str(&breach.clause()),
+            Self::StableBreach(breach) => {
+                let value = breach.value.map_or("-".to_owned(), |value| breach.unit.text(value));
+                write!(f, "stable has {} {value} over {} (limit {})", breach.metric, breach.window, breach.bound())
+            }
             Self::StateUnreadable => f.write_str("the saved state that says which revisions failed cannot be read"),
             Self::ProgressDeadline { after } => write!(f, "it was not ready within {after}"),
             Self::Inconclusive { after, why } => write!(f, "nothing could be concluded for {after}: {why}"),
@@ -363,6 +372,7 @@ impl fmt::Display for Decision {
             Kind::Promoting if *grounds == Grounds::StableNotReady => write!(f, "keeps the traffic: {grounds}"),
             Kind::Promoting => f.write_str("has passed every step: roll stable forward to it"),
             Kind::Returning => f.write_str("is what stable runs now; the traffic goes back to stable"),
+            Kind::ReturnStopped => write!(f, "has the traffic again and is paused: {grounds}"),
             Kind::Promoted => f.write_str("is promoted: stable runs it and has the traffic"),
             Kind::Retried => f.write_str("gets another trial"),
             Kind::KeptOut => write!(f, "failed before and gets no traffic; `serin retry {rollout}` tries it again"),

@@ -45,6 +45,8 @@ pub struct Observation {
     pub promotion: Vec<Finding>,
     /// For each of the spec's webhooks, in its order.
     pub heard: Vec<Heard>,
+    /// While the traffic returns: the limit that the stable it returns to breaches.
+    pub stable_breach: Option<LimitRecord>,
     /// Whether the canary has an endpoint that takes connections.
     pub canary_ready: bool,
     /// Whether stable has one.

@@ -5,7 +5,7 @@ use crate::plan::{Inconclusive, Then, WebhookKind};
 use crate::rollout::gates::{Point, shut};
 use crate::rollout::limits::Reason;
 use crate::rollout::record::{Grounds, Kind};
-use crate::rollout::state::{At, Standing};
+use crate::rollout::state::{At, PausedFrom, Standing};
 use crate::rollout::time::duration_text;
 use std::time::Duration;
 
@@ -78,6 +78,7 @@ pub(super) fn promote(mut change: Change<'_>, weight: f64, returning: bool, elap
         (false, true) => change.enter(Standing::Promoting { weight, returning: true }, Kind::Returning, Grounds::Plan),
         // Back to the side that is well.
         (true, false) => promoting(change, weight, Grounds::StableNotReady),
+        (true, true) if seen.stable_breach.is_some() => stop_returning(change, weight),
         (true, true) => {
             let returned = change.trial.progress.returned + elapsed;
             if returned >= progression.promotion.return_over {
@@ -92,6 +93,13 @@ pub(super) fn promote(mut change: Change<'_>, weight: f64, returning: bool, elap
             change
         }
     }
+}
+
+/// What stable runs now does worse than its limits: the canary takes the traffic again, and people decide.
+fn stop_returning(change: Change<'_>, weight: f64) -> Change<'_> {
+    let Some(breach) = change.moment.seen.stable_breach.clone() else { return change };
+    let standing = Standing::Paused { from: PausedFrom::Promoting(weight), weight: None };
+    change.enter(standing, Kind::ReturnStopped, Grounds::StableBreach(breach))
 }
 
 /// The canary's endpoints went away during the promotion, and stable's are there.

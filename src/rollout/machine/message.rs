@@ -5,6 +5,7 @@ use super::advance::why;
 use crate::plan::Progression;
 use crate::rollout::gates::{Point, point, shut};
 use crate::rollout::limits::Verdict;
+use crate::rollout::record::Kind;
 use crate::rollout::state::{At, Standing};
 use crate::rollout::time::duration_text;
 use crate::rollout::trial::{HookAnswer, Trial};
@@ -36,7 +37,9 @@ pub(in crate::rollout) fn message(moment: &Moment<'_>, trial: &Trial) -> String 
         },
         Standing::Paused { weight, .. } => {
             let set = weight.map(|weight| format!(" at a weight of {weight} %, set by hand")).unwrap_or_default();
-            format!("paused{set}; `serin resume {}` goes on", spec.name)
+            let last = trial.state.history.back().filter(|decision| decision.event == Kind::ReturnStopped);
+            let why = last.map(|decision| format!(": {}", decision.grounds)).unwrap_or_default();
+            format!("paused{set}{why}; `serin resume {}` goes on", spec.name)
         }
         Standing::Promoting { returning: false, .. } if spec.stable_caught_up => {
             "waits for stable to have a ready endpoint".to_owned()

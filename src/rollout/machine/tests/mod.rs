@@ -11,6 +11,7 @@ use crate::plan::{
     Webhook, WebhookKind,
 };
 use crate::rollout::limits::{Finding, Reason, Verdict};
+use crate::rollout::record::LimitRecord;
 use crate::rollout::state::{At, PausedFrom, Phase, State};
 use crate::rollout::time::Timestamp;
 use crate::rollout::trial::{Heard, HookAnswer};

@@ -135,6 +135,27 @@ fn stable_not_ready_keeps_the_traffic_on_the_side_that_is_well() {
 }
 
 #[test]
+fn a_stable_that_breaches_while_the_traffic_returns_to_it_gives_it_back_and_waits_for_people() {
+    let mut walk = Walk::new(stepped("1"));
+    walk.spec.stable_caught_up = true;
+    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: true };
+    walk.ticks(10);
+    assert!(walk.share().unwrap() < 1.0);
+    walk.seen.stable_breach = Some(LimitRecord::new(&limit(), &finding(Verdict::Breach)));
+    walk.ticks(1);
+    assert_eq!((walk.phase(), walk.share()), (Phase::Paused, Some(1.0)));
+    assert_eq!(walk.told, [Kind::ReturnStopped]);
+    assert!(walk.message().contains("stable has error-rate 50 %"), "{}", walk.message());
+    walk.restart();
+    walk.ticks(100);
+    assert_eq!((walk.phase(), walk.share()), (Phase::Paused, Some(1.0)), "not again by itself");
+    walk.seen.stable_breach = None;
+    walk.say(Verb::Resume).unwrap();
+    walk.ticks(40);
+    assert_eq!(walk.phase(), Phase::Succeeded);
+}
+
+#[test]
 fn the_canary_going_away_during_the_promotion_leaves_the_traffic_to_stable() {
     let mut walk = Walk::new(stepped("1"));
     walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: false };
