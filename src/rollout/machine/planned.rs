@@ -37,7 +37,10 @@ pub(super) fn adopt(change: Change<'_>) -> Change<'_> {
             | Standing::Progressing { at: Some(_) }
             | Standing::Paused { .. }
             | Standing::Promoting { .. }
-            | Standing::Succeeded => quietly(change, Standing::NEW, false),
+            | Standing::Succeeded => {
+                let failed_before = change.trial.state.failed_revisions.contains(&change.trial.state.revision);
+                quietly(change, if failed_before { Standing::RolledBack } else { Standing::NEW }, false)
+            }
             _ => change,
         };
     };
