@@ -3,15 +3,22 @@
 //! Nothing is checked here but shapes; `check` says what the values mean. The comments on these types are what
 //! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
 
+mod limits;
 mod rollouts;
 mod routes;
 mod settings;
+mod tell;
 mod texts;
 
-pub(super) use rollouts::{Alert, RollbackLimit, Rollout, Stickiness};
+pub(super) use limits::{Limit, Prometheus};
+pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
 pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
-pub(super) use texts::{AddressText, Ceiling, DurationText, RateText, SizeText, TimeoutText, VersionText};
+pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
+pub(super) use texts::{
+    AddressText, BoundText, ComparisonText, DurationText, LabelText, RateText, SizeText, TimeoutText, VersionText,
+    WeightText,
+};
 
 use super::at::At;
 use schemars::JsonSchema;
@@ -97,8 +104,7 @@ pub(super) enum Endpoints {
 pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
     matches!(
         (owner, key),
-        ("Rollout", "steps" | "promotion")
-            | ("Rule", "filters" | "retry" | "timeouts")
+        ("Rule", "filters" | "retry" | "timeouts")
             | ("BackendRef", "filters")
             | ("Config" | "Listener" | "Admin" | "Backend", "tls")
     )

@@ -142,12 +142,7 @@ impl Check<'_> {
     /// What a unit's reader gave; its error is reported.
     pub(super) fn unit<T, V>(self, read: Result<V, UnitError>, at: &At<T>) -> Option<V> {
         read.map_err(|error| {
-            let label = match error {
-                UnitError::NotARatio => "not a ratio",
-                UnitError::NotASize => "not a size",
-                _ => "not a duration",
-            };
-            self.report(Problem::new(at.place, error.to_string()).label(label));
+            self.report(Problem::new(at.place, error.to_string()).label(error.label()));
         })
         .ok()
     }
