@@ -26,7 +26,7 @@ pub(super) fn rollout(plan: &Plan, rollout: &Rollout) -> Value {
         "steps": progression.map(steps),
         "progressDeadline": progression.map(|progression| format_duration(progression.progress_deadline)),
         "inconclusive": progression.map(inconclusive),
-        "rollback": rollout.rollback.iter().map(limit).collect::<Vec<_>>(),
+        "rollback": rollout.rollback.iter().map(|it| limit(it, true)).collect::<Vec<_>>(),
         "promotion": progression.map(promotion),
         "webhooks": rollout.webhooks.iter().map(webhook).collect::<Vec<_>>(),
         "alerts": rollout.alerts.iter().map(alert).collect::<Vec<_>>(),
@@ -51,18 +51,18 @@ fn promotion(progression: &Progression) -> Value {
     json!({
         "auto": promotion.auto,
         "return": format_duration(promotion.return_over),
-        "limits": promotion.limits.iter().map(limit).collect::<Vec<_>>(),
+        "limits": promotion.limits.iter().map(|it| limit(it, false)).collect::<Vec<_>>(),
     })
 }
 
-fn limit(limit: &Limit) -> Value {
+fn limit(limit: &Limit, takes_out: bool) -> Value {
     match limit {
-        Limit::Requests(limit) => request_limit(limit),
+        Limit::Requests(limit) => request_limit(limit, takes_out),
         Limit::Query(limit) => query_limit(limit),
     }
 }
 
-fn request_limit(limit: &RequestLimit) -> Value {
+fn request_limit(limit: &RequestLimit, takes_out: bool) -> Value {
     let (key, bound) = match limit.metric {
         Metric::ErrorRate { max: RateBound::Share(max) } => ("max", format_ratio(max)),
         Metric::Latency { max: LatencyBound::Time(max), .. } | Metric::LatencyMean { max } => {
@@ -74,8 +74,8 @@ fn request_limit(limit: &RequestLimit) -> Value {
             ("comparedToStable", format!("+{}", format_ratio(more)))
         }
     };
-    // A mean has no test, so it has no rate of false alarms either.
-    let alpha = (!matches!(limit.metric, Metric::LatencyMean { .. })).then_some(limit.alpha);
+    // What raises no alarm has no rate of false ones, and its key is refused: a mean, and a limit of the promotion.
+    let alpha = (takes_out && !matches!(limit.metric, Metric::LatencyMean { .. })).then_some(limit.alpha);
     json!({
         "metric": limit.metric.to_string(),
         key: bound,

@@ -29,6 +29,13 @@ pub(super) enum Kind {
     LatencyMean,
 }
 
+/// Which list of a rollout a limit stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListOf {
+    Rollback,
+    Promotion,
+}
+
 impl Kind {
     pub(super) fn of(name: &str) -> Option<Self> {
         match name {
@@ -44,6 +51,7 @@ impl Check<'_> {
     /// that nothing could be filled in for.
     pub(super) fn limit_list(
         self,
+        list_of: ListOf,
         list: Option<&At<Vec<At<raw::Limit>>>>,
         queries: &mut Names,
         unsaid: &[&str],
@@ -58,7 +66,7 @@ impl Check<'_> {
                     None
                 }
                 (Some(metric), None) => {
-                    let limit = self.request_limit(raw, metric, at.place)?;
+                    let limit = self.request_limit(list_of, raw, metric, at.place)?;
                     self.once(&limit, at.place, &mut seen);
                     Some(Limit::Requests(limit))
                 }
@@ -97,7 +105,13 @@ impl Check<'_> {
         seen.push((what, place));
     }
 
-    fn request_limit(self, raw: &raw::Limit, metric: &At<String>, owner: Place) -> Option<RequestLimit> {
+    fn request_limit(
+        self,
+        list_of: ListOf,
+        raw: &raw::Limit,
+        metric: &At<String>,
+        owner: Place,
+    ) -> Option<RequestLimit> {
         let kind = metric.get().and_then(|name| self.metric(name, metric.place));
         let of_queries = [
             ("name", raw.name.as_ref().map(|at| at.place)),
@@ -113,7 +127,8 @@ impl Check<'_> {
             raw.min_requests.as_ref(),
             MIN_REQUESTS,
         );
-        let alpha = raw.false_alarm_rate.as_ref().map_or(Some(FALSE_ALARM_RATE), |at| self.false_alarm_rate(at, kind));
+        let alpha =
+            raw.false_alarm_rate.as_ref().map_or(Some(FALSE_ALARM_RATE), |at| self.false_alarm_rate(at, kind, list_of));
         Some(RequestLimit { metric: metric?, window: window?, min_requests: min_requests?, alpha: alpha? })
     }
 
@@ -154,7 +169,12 @@ impl Check<'_> {
         (count > 0).then_some(count)
     }
 
-    fn false_alarm_rate(self, at: &At<raw::RateText>, kind: Option<Kind>) -> Option<f64> {
+    fn false_alarm_rate(self, at: &At<raw::RateText>, kind: Option<Kind>, list_of: ListOf) -> Option<f64> {
+        if list_of == ListOf::Promotion {
+            let why = "it takes nothing out, so it raises no alarm";
+            self.without_effect([("falseAlarmRate", Some(at.place))], "a limit of `promotion`", why);
+            return None;
+        }
         if let Some(Kind::LatencyMean) = kind {
             self.without_effect([("falseAlarmRate", Some(at.place))], "`latency-mean`", "a mean has only the window");
             return None;

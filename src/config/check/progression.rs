@@ -1,5 +1,6 @@
 //! Steps: the canary's way from nothing to everything, and what comes after it.
 
+use super::limits::ListOf;
 use super::names::Names;
 use super::rollouts::Subject;
 use super::{Check, all, value};
@@ -147,7 +148,7 @@ impl Check<'_> {
 
     fn promotion(self, raw: Option<&raw::Promotion>, queries: &mut Names) -> Option<Promotion> {
         let auto = raw.and_then(|raw| raw.auto.as_ref()).map_or(Some(true), |at| at.get().copied());
-        let limits = self.limit_list(raw.and_then(|raw| raw.limits.as_ref()), queries, &[]);
+        let limits = self.limit_list(ListOf::Promotion, raw.and_then(|raw| raw.limits.as_ref()), queries, &[]);
         let return_over = raw.and_then(|raw| raw.return_over.as_ref());
         let return_over = self.duration_or("return", return_over, RETURN_OVER, Duration::ZERO..=DAY);
         Some(Promotion { auto: auto?, limits: limits?, return_over: return_over? })

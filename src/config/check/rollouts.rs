@@ -1,6 +1,7 @@
 //! Rollouts: which rule, between which backends, and whether there is anything for them to do.
 
 use super::backends::Backends;
+use super::limits::ListOf;
 use super::names::Names;
 use super::routes::{Ref, Routes};
 use super::{Check, all};
@@ -58,7 +59,7 @@ impl Check<'_> {
             let stickiness = raw.stickiness.as_ref().map_or(Some(None), |at| self.stickiness(at).map(Some));
             let mut queries = Names::new("query limit");
             let unsaid = unsaid(raw, &subject);
-            let rollback = self.limit_list(raw.rollback.as_ref(), &mut queries, &unsaid);
+            let rollback = self.limit_list(ListOf::Rollback, raw.rollback.as_ref(), &mut queries, &unsaid);
             let progression = self.progression(raw, &subject, &mut queries);
             let webhooks = self.webhooks(raw);
             let alerts = self.alerts(raw);

@@ -29,7 +29,8 @@ pub(in crate::config) struct Limit {
     /// How many requests the window needs before it says anything. Default 50; not for queries.
     #[schemars(range(min = 1))]
     pub(in crate::config) min_requests: Option<At<u64>>,
-    /// The sequential test's false alarms a request, at most. Default 1e-5; not for queries and means.
+    /// The sequential test's false alarms a request, at most. Default 1e-5; for `rollback` limits, and not for
+    /// queries and means.
     pub(in crate::config) false_alarm_rate: Option<At<RateText>>,
     /// How often the query is asked. Default a tenth of the window, `1s` at least and `30s` at most.
     pub(in crate::config) interval: Option<At<DurationText>>,

@@ -49,6 +49,8 @@ fn what_a_limit_is_about() {
         let text = stepped("        min: 99%", &format!("        min: 99%\n        {key}: {value}"));
         refused(&text, &format!("`{key}` has no effect on a query"));
     }
+    let alarm = stepped("metric: error-rate, max: 1%", "metric: error-rate, max: 1%, falseAlarmRate: 1e-5");
+    refused(&alarm, "`falseAlarmRate` has no effect on a limit of `promotion`");
     let slow = stepped("metric: error-rate, max: 1%", "metric: latency-p99, max: 5s") + "timeouts: { request: 5s }\n";
     refused(&slow, "no request can be slower than this limit");
 }
