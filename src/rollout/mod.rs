@@ -8,17 +8,23 @@
 //! Deliberately absent: a metrics server in the loop, any waiting inside a tick, and any decision from the wall clock.
 
 mod alert;
+mod ask;
+mod call;
 mod control;
 mod counters;
 mod detector;
 mod gates;
+mod hook;
 mod https;
 mod judge;
 mod limits;
 mod machine;
+mod prometheus;
 mod record;
 mod state;
 mod status;
+#[cfg(test)]
+mod stub;
 mod time;
 mod trial;
 mod verb;
