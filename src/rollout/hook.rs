@@ -5,8 +5,9 @@
 //! receivers take everything in there for text.
 //!
 //! Those that are asked answer with their status: 2xx is yes, any other is no. Silence is neither. Those that are told
-//! something (`promotion`, `post-rollout`, `event`) are told until they say 2xx, as an alert is; so they may be told the
-//! same thing twice, also because Serin was restarted in between, and have to bear it.
+//! something (`promotion`, `post-rollout`, `event`) are told until they say 2xx, as an alert is, whatever `retries` says.
+//! Each is told at least once: an answer that got lost, or a restart during the promotion, has it told the same thing
+//! again, and it has to bear that.
 
 use super::call::{self, first_line};
 use super::https::Client;

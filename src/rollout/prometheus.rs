@@ -67,7 +67,10 @@ impl Query {
                 &trusting
             }
         };
-        let response = call::send(client, self.request().await?).await?;
+        let untrusted = |why: &String| ca_file.is_none() && why.contains("UnknownIssuer");
+        let response = call::send(client, self.request().await?).await.map_err(|why| {
+            if untrusted(&why) { why + "; give the certificate of its authority as `caFile`" } else { why }
+        })?;
         let status = response.status();
         let mut body = Vec::new();
         let whole = call::read(response.into_body(), LONGEST_ANSWER, &mut body).await;

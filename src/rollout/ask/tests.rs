@@ -67,13 +67,13 @@ fn a_question_is_asked_at_once_and_then_again_and_again() {
 fn wanting_the_same_again_asks_nothing_anew_and_another_phase_goes_with_the_next_question() {
     let stub = Stub::always("403 Forbidden", "");
     let (mut asker, plan) = (Asker::default(), a_plan());
-    let specs = [rollout(stub.url(), Duration::from_millis(500))];
+    let specs = [rollout(stub.url(), OFTEN)];
     want(&mut asker, &plan, &specs, Phase::Progressing);
     assert_eq!(phase(&stub.next()), "Progressing");
     // Another plan that comes to the same question, too.
     want(&mut asker, &a_plan(), &specs, Phase::Paused);
-    assert_eq!(asker.last, 1);
-    assert_eq!(phase(&stub.next()), "Paused");
+    while phase(&stub.next()) != "Paused" {}
+    assert_eq!(asker.last, 1, "one question");
 }
 
 #[test]

@@ -20,6 +20,10 @@ fn call(url: &str, retries: u32) -> Call {
     Call { rollout: "data-tier".into(), revision: "1.5.0".into(), webhook }
 }
 
+fn namespace() -> String {
+    std::env::var("POD_NAMESPACE").unwrap_or_default()
+}
+
 fn ask(call: &Call) -> HookAnswer {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(call.ask(&https::client(), Phase::Waiting))
@@ -82,7 +86,7 @@ fn who_is_asked_gets_the_body_that_receivers_for_flagger_know() {
     assert_eq!(
         got.json(),
         json!({
-            "name": "data-tier", "namespace": "", "phase": "Waiting", "checksum": "1.5.0",
+            "name": "data-tier", "namespace": namespace(), "phase": "Waiting", "checksum": "1.5.0",
             "metadata": { "team": "data" },
         })
     );
@@ -98,7 +102,7 @@ fn an_event_says_in_text_what_happened_and_has_the_record_beside_it() {
     assert_eq!(
         body(&rolled_back),
         json!({
-            "name": "data-tier", "namespace": "", "phase": "RolledBack", "checksum": "1.5.0",
+            "name": "data-tier", "namespace": namespace(), "phase": "RolledBack", "checksum": "1.5.0",
             "metadata": {
                 "team": "data", "eventMessage": rolled_back.to_string(), "eventType": "Warning", "timestamp": "0",
             },
