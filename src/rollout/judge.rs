@@ -36,8 +36,10 @@ pub(super) struct Judge {
     pub(super) seen: Observation,
     /// The point at which the gates' answers were given.
     point: Option<Point>,
-    /// Counts the points and the trials: an answer to a question of another occasion is no answer.
-    occasion: u64,
+    /// Counts the trials, and the webhooks' changes: an answer to a question of another one is no answer.
+    trials: u64,
+    /// Counts the points too, for what is asked anew at each of them.
+    points: u64,
 }
 
 /// What one side of the split did.
@@ -84,7 +86,8 @@ impl Judge {
             canary,
             seen: Observation { heard: vec![Heard::default(); spec.webhooks.len()], ..Observation::default() },
             point: None,
-            occasion: 0,
+            trials: 0,
+            points: 0,
         };
         judge.seen.weight = judge.weight(plan, spec, spec.canary);
         judge
@@ -103,7 +106,8 @@ impl Judge {
         keep_same(&mut self.promotion, promotion_limits(spec), Role::Promotion);
         if spec.webhooks != old.webhooks {
             self.seen.heard = vec![Heard::default(); spec.webhooks.len()];
-            self.occasion += 1;
+            self.trials += 1;
+            self.points += 1;
         }
         let length = status_window(spec);
         self.canary.follow(plan.series_key(spec.rule, spec.canary), length, &read);
@@ -230,10 +234,10 @@ impl Judge {
     /// Gates are asked anew at each point; everything else once a trial.
     fn occasion_of(&self, spec: &Rollout, of: QuestionOf) -> u64 {
         let lasts = match of {
-            QuestionOf::Webhook(index) => is_lasting(spec.webhooks[index].kind),
+            QuestionOf::Webhook(index) => spec.webhooks.get(index).is_some_and(|hook| is_lasting(hook.kind)),
             QuestionOf::Rollback(_) | QuestionOf::Promotion(_) => true,
         };
-        if lasts { 0 } else { self.occasion }
+        if lasts { self.trials } else { self.points }
     }
 
     fn take(
@@ -255,12 +259,13 @@ impl Judge {
                 stable_ready: self.seen.stable_ready,
                 ..Observation::default()
             };
-            self.occasion += 1;
+            self.trials += 1;
+            self.points += 1;
         }
         let point = gates::point(spec, &self.trial);
         if point != self.point {
             self.point = point;
-            self.occasion += 1;
+            self.points += 1;
             let hooks = spec.webhooks.iter().zip(&mut self.seen.heard);
             hooks.filter(|(hook, _)| !is_lasting(hook.kind)).for_each(|(_, heard)| *heard = Heard::default());
         }
@@ -314,7 +319,8 @@ fn keep_same(guards: &mut Vec<Guard>, limits: &[Limit], role: Role) {
         .collect();
 }
 
-fn promotion_limits(spec: &Rollout) -> &[Limit] {
+/// The limits that a step has to keep to advance.
+pub(super) fn promotion_limits(spec: &Rollout) -> &[Limit] {
     spec.progression.as_ref().map_or(&[], |progression| &progression.promotion.limits)
 }
 

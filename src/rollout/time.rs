@@ -55,6 +55,11 @@ impl Timestamp {
         Self(u64::try_from(since_1970.as_millis()).unwrap_or(Self::LAST).min(Self::LAST))
     }
 
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn unix_ms(self) -> u64 {
+        self.0
+    }
+
     /// From this type's own text: `2026-03-01T12:34:56.789Z`. `None` for every other form.
     fn parse(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| -> Option<u64> {
