@@ -3,7 +3,7 @@
 //! A follower takes every lost stream up again where it was, over restarts of the running Serin too.
 
 use super::Failure;
-use super::client::{AdminArgs, Client, ClientError, segment};
+use super::client::{AdminArgs, Client, segment};
 use super::screen::{Screen, cut};
 use super::sse::{Message, Parser};
 use super::table::Ink;
@@ -47,6 +47,12 @@ pub enum Output {
     Json,
 }
 
+/// The API's answer.
+#[derive(Deserialize)]
+struct All {
+    events: Vec<Event>,
+}
+
 /// Shows them.
 ///
 /// # Errors
@@ -58,10 +64,6 @@ pub fn run(args: &EventsArgs, screen: &mut Screen<'_>) -> Result<u8, Failure> {
     if args.follow {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         return runtime.block_on(follow(args, &client, &path, screen));
-    }
-    #[derive(Deserialize)]
-    struct All {
-        events: Vec<Event>,
     }
     let answer = client.text(&path)?;
     if args.output == Output::Json {
@@ -116,7 +118,7 @@ fn heard(args: &EventsArgs, client: &Client, message: &Message, screen: &mut Scr
         writeln!(screen.out, "{}", message.data)?;
         return Ok(());
     }
-    let event: Event = client.parse(&message.data).map_err(ClientError::from)?;
+    let event: Event = client.parse(&message.data)?;
     tell(&event, screen)
 }
 

@@ -32,7 +32,7 @@ pub(super) fn age(duration: Duration) -> String {
     let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
     let first = units.iter().position(|(count, _)| *count > 0).unwrap_or(units.len() - 1);
     let told = units.iter().skip(first).take(2).filter(|(count, _)| *count > 0);
-    let text: String = told.map(|(count, unit)| format!("{count}{unit}")).collect();
+    let text = told.fold(String::new(), |text, (count, unit)| text + &count.to_string() + unit);
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 

@@ -22,12 +22,12 @@ impl Stub {
         std::thread::spawn(move || {
             for round in 0.. {
                 let Ok((mut stream, _)) = listener.accept() else { return };
-                let mut head = Vec::new();
+                let mut request = Vec::new();
                 let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
-                    head.push(byte[0]);
+                while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                    request.push(byte[0]);
                 }
-                heard.lock().unwrap().push(String::from_utf8(head).unwrap());
+                heard.lock().unwrap().push(String::from_utf8(request).unwrap());
                 let _ = stream.write_all(answers[answers.len().min(round + 1) - 1].as_bytes());
             }
         });

@@ -46,7 +46,7 @@ pub fn run(args: &WaitArgs, screen: &mut Screen<'_>) -> Result<u8, Failure> {
     let mut client = Client::new(&args.admin)?;
     let path = format!("/api/v1/rollouts/{}", segment(&args.name));
     let until = Instant::now() + args.timeout;
-    let mut wait = Wait { wanted: args.phase, revision: args.revision.as_deref(), past: None };
+    let mut wait = Wait { wanted: args.phase, revision: args.revision.as_deref(), has_looked: false, past: None };
     let mut last: Option<RolloutStatus> = None;
     let mut missing = false;
     loop {
@@ -93,8 +93,10 @@ pub fn run(args: &WaitArgs, screen: &mut Screen<'_>) -> Result<u8, Failure> {
 struct Wait<'a> {
     wanted: Phase,
     revision: Option<&'a str>,
-    /// The latest event that was there before; `None` before the first look, to which all of them belong to the past.
-    past: Option<Option<Timestamp>>,
+    /// Whether it has looked before: what happened until then is the past.
+    has_looked: bool,
+    /// The latest event of the past.
+    past: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,12 +110,11 @@ enum Seen {
 impl Wait<'_> {
     fn look(&mut self, status: &RolloutStatus) -> Seen {
         let latest = status.history.last().map(|decision| decision.at);
-        let past = self.past.replace(latest);
+        let past = std::mem::replace(&mut self.past, latest);
         let counts = |revision: &str| self.revision.is_none_or(|wanted| wanted == revision);
-        let passed = past.is_some_and(|past| {
-            let newer = status.history.iter().filter(|decision| Some(decision.at) > past && counts(&decision.revision));
-            newer.filter_map(|decision| phase_after(decision.event)).any(|phase| phase == self.wanted)
-        });
+        let newer = status.history.iter().filter(|decision| Some(decision.at) > past && counts(&decision.revision));
+        let mut phases = newer.filter_map(|decision| phase_after(decision.event));
+        let passed = std::mem::replace(&mut self.has_looked, true) && phases.any(|phase| phase == self.wanted);
         if passed {
             return Seen::Reached;
         }
@@ -153,8 +154,8 @@ fn phases() -> impl TypedValueParser<Value = Phase> {
     });
     PossibleValuesParser::new(names).map(|text| {
         let plain = text.replace('-', "");
-        let named = Phase::ALL.into_iter().find(|phase| phase.name().eq_ignore_ascii_case(&plain));
-        named.expect("only a phase's name gets here")
+        let found = Phase::ALL.into_iter().find(|phase| phase.name().eq_ignore_ascii_case(&plain));
+        found.expect("only a phase's name gets here")
     })
 }
 

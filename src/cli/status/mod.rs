@@ -78,21 +78,19 @@ struct Seen {
     rollouts: Vec<RolloutStatus>,
 }
 
+/// The API's answer on all rollouts.
+#[derive(Deserialize)]
+struct All {
+    rollouts: Vec<RolloutStatus>,
+}
+
 fn look(args: &StatusArgs, client: &Client) -> Result<Seen, ClientError> {
-    #[derive(Deserialize)]
-    struct All {
-        rollouts: Vec<RolloutStatus>,
+    if let Some(name) = &args.name {
+        let answer = client.text(&format!("/api/v1/rollouts/{}", segment(name)))?;
+        return Ok(Seen { rollouts: vec![client.parse(&answer)?], answer });
     }
-    match &args.name {
-        Some(name) => {
-            let answer = client.text(&format!("/api/v1/rollouts/{}", segment(name)))?;
-            Ok(Seen { rollouts: vec![client.parse(&answer)?], answer })
-        }
-        None => {
-            let answer = client.text("/api/v1/rollouts")?;
-            Ok(Seen { rollouts: client.parse::<All>(&answer)?.rollouts, answer })
-        }
-    }
+    let answer = client.text("/api/v1/rollouts")?;
+    Ok(Seen { rollouts: client.parse::<All>(&answer)?.rollouts, answer })
 }
 
 impl Seen {

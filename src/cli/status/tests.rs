@@ -134,5 +134,5 @@ fn on_a_terminal_a_watch_draws_over_itself() {
     let size = || Some(Size { columns: 60, rows: 12 });
     let (_, out, _) = shown(&args(&watched(), Some("data-tier"), None, true), true, size);
     assert_eq!(out.matches("\x1b[11A").count(), 3, "{out}");
-    assert!(out.contains("held 4m of 15m") && out.contains("still trying") || out.contains("no answer"), "{out}");
+    assert!(out.contains("held 4m of 15m") && out.contains("still trying: no answer from"), "{out}");
 }

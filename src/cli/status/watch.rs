@@ -56,7 +56,7 @@ impl Shown {
     ) -> Result<(), Failure> {
         let mut text = seen.text(args, screen.colour, now);
         if let Some(missing) = missing {
-            text = format!("{missing}; still trying\n{text}");
+            text = format!("still trying: {missing}\n{text}");
         }
         Ok(self.drawing.draw(screen.out, &text, Some(size))?)
     }

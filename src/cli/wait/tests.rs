@@ -28,7 +28,7 @@ fn after(mut status: RolloutStatus, event: &str, second: u8) -> RolloutStatus {
 }
 
 fn wait_for(wanted: Phase) -> Wait<'static> {
-    Wait { wanted, revision: None, past: None }
+    Wait { wanted, revision: None, has_looked: false, past: None }
 }
 
 /// The exit code and what was said: on the standard output, on the standard error.
@@ -69,11 +69,8 @@ fn every_phase_is_the_wanted_one_an_end_or_not_there_yet() {
         for phase in Phase::ALL {
             let seen = wait_for(wanted).look(&rollout(phase.name()));
             let ends = matches!(phase, Phase::Succeeded | Phase::RolledBack);
-            let expected = match phase == wanted {
-                true => Seen::Reached,
-                false if ends => Seen::Over,
-                false => Seen::NotYet,
-            };
+            let elsewhere = if ends { Seen::Over } else { Seen::NotYet };
+            let expected = if phase == wanted { Seen::Reached } else { elsewhere };
             assert_eq!(seen, expected, "{phase} when {wanted} was wanted");
         }
     }
@@ -90,7 +87,7 @@ fn a_phase_that_came_and_went_between_two_looks_has_come() {
 
 #[test]
 fn another_revision_neither_ends_the_wait_nor_fulfils_it() {
-    let mut wait = Wait { wanted: Phase::Succeeded, revision: Some("1.6.0"), past: None };
+    let mut wait = Wait { wanted: Phase::Succeeded, revision: Some("1.6.0"), has_looked: false, past: None };
     assert_eq!(wait.look(&rollout("Succeeded")), Seen::NotYet);
     assert_eq!(wait.look(&after(rollout("RolledBack"), "promoted", 1)), Seen::NotYet);
     let mut newer = rollout("Succeeded");
