@@ -116,3 +116,20 @@ fn shown(event: &Event) -> sse::Event {
     let json = serde_json::to_string(event).expect("an event is strings and numbers");
     sse::Event::default().id(event.id.to_string()).event(event.decision.event.name()).data(json)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_ends_when_its_connection_has_lived_its_longest() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let log = EventLog::new(Vec::new());
+            let until = Instant::now() + Duration::from_millis(20);
+            let mut follower = Follower { events: log.reader(), rollout: None, place: 0, until };
+            assert!(follower.next().await.is_none());
+            assert!(Instant::now() >= until);
+        });
+    }
+}

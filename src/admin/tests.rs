@@ -78,7 +78,12 @@ fn view(token_file: Option<PathBuf>) -> View {
         listeners: vec![("web".into(), ([0, 0, 0, 0], 8080).into())],
         last_reload_error: Some("line 3: no such key".into()),
     };
-    let status = json!({ "name": "data-tier", "phase": "RolledBack" });
+    let side = json!({ "backend": "stable", "version": "1", "weight": 50, "ready": true, "requests": 0, "failed": 0,
+        "aborted": 0, "errorRate": null, "latency": { "meanMs": null, "p50Ms": null, "p99Ms": null } });
+    let status = json!({ "name": "data-tier", "rule": "data-tier/everyone", "phase": "RolledBack", "revision": "1",
+        "since": "2026-03-01T12:34:56.789Z", "window": "5m", "stable": side, "canary": side, "limits": [],
+        "lastDecision": null });
+    let status = serde_json::from_value(status).unwrap();
     View {
         not_ready: Vec::new(),
         config: Some(Arc::new(config)),
