@@ -186,6 +186,13 @@ impl Controller {
         both.map(|(judge, spec)| judge.status(&self.plan, spec, now)).collect()
     }
 
+    /// What the rollouts remember from before `effects`.
+    pub fn past(&self, effects: &Effects) -> Vec<Decision> {
+        let now = effects.after.decisions.iter().map(|told| &told.decision);
+        let remembered = self.judges.iter().flat_map(|judge| &judge.trial.state.history);
+        remembered.filter(|decision| !now.clone().any(|new| new == *decision)).cloned().collect()
+    }
+
     /// The rollbacks since the process started, in the order of their labels.
     pub fn rollbacks(&self) -> Vec<Rollbacks> {
         let all = self.rollbacks.iter();

@@ -60,6 +60,11 @@ impl Timestamp {
         self.0
     }
 
+    /// How long after `earlier` it is; zero when it is not.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// From this type's own text: `2026-03-01T12:34:56.789Z`. `None` for every other form.
     fn parse(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| -> Option<u64> {
