@@ -28,6 +28,8 @@ pub(super) struct Judge {
     pub(super) promotion: Vec<Guard>,
     pub(super) stable: Side,
     pub(super) canary: Side,
+    /// The canary's weight and stable's as they were when the guards last began to compare.
+    split: Option<(f64, f64)>,
     /// What the last tick found out.
     pub(super) seen: Observation,
     /// The point at which the gates' answers were given.
@@ -73,10 +75,11 @@ impl Judge {
         let (stable, canary) = (side(spec.stable), side(spec.canary));
         let mut judge = Self {
             trial: Trial::new(state),
-            guards: new_guards(&spec.rollback, Role::Rollback),
-            promotion: new_guards(promotion_limits(spec), Role::Promotion),
+            guards: new_guards(&spec.rollback, Role::Rollback, None),
+            promotion: new_guards(promotion_limits(spec), Role::Promotion, None),
             stable,
             canary,
+            split: None,
             seen: Observation { heard: vec![Heard::default(); spec.webhooks.len()], ..Observation::default() },
             point: None,
             occasion: 0,
@@ -94,8 +97,9 @@ impl Judge {
         read: impl Fn(&SeriesKey) -> Totals,
         now: Now,
     ) -> Vec<Action> {
-        keep_same(&mut self.guards, &spec.rollback, Role::Rollback);
-        keep_same(&mut self.promotion, promotion_limits(spec), Role::Promotion);
+        let share = self.split.map(share_of);
+        keep_same(&mut self.guards, &spec.rollback, Role::Rollback, share);
+        keep_same(&mut self.promotion, promotion_limits(spec), Role::Promotion, share);
         if spec.webhooks != old.webhooks {
             self.seen.heard = vec![Heard::default(); spec.webhooks.len()];
             self.occasion += 1;
@@ -136,6 +140,12 @@ impl Judge {
         (self.stable.ready, self.canary.ready) = (ready(spec.stable), ready(spec.canary));
         // A canary that is out is judged no more: what it was taken out for stays to be seen.
         if self.trial.state.standing.canary_gets_traffic() {
+            let split = (self.weight(plan, spec, spec.canary), self.weight(plan, spec, spec.stable));
+            if self.split.is_none_or(|before| moved(before, split)) {
+                self.split = Some(split);
+                let guards = self.guards.iter_mut().chain(&mut self.promotion);
+                guards.for_each(|guard| guard.resplit(share_of(split)));
+            }
             let guards = self.guards.iter_mut().chain(&mut self.promotion);
             guards.for_each(|guard| guard.observe(&canary, &stable, now));
             self.seen.requests += canary.judged;
@@ -225,8 +235,9 @@ impl Judge {
     ) -> Vec<Action> {
         self.trial = trial;
         if actions.contains(&Action::ForgetEvidence) {
-            self.guards = new_guards(&spec.rollback, Role::Rollback);
-            self.promotion = new_guards(promotion_limits(spec), Role::Promotion);
+            let share = self.split.map(share_of);
+            self.guards = new_guards(&spec.rollback, Role::Rollback, share);
+            self.promotion = new_guards(promotion_limits(spec), Role::Promotion, share);
             self.canary = Side::new(self.canary.key.clone(), status_window(spec), read);
             let heard = vec![Heard::default(); spec.webhooks.len()];
             self.seen = Observation {
@@ -272,24 +283,42 @@ impl Side {
     }
 }
 
+/// Whether the canary has more than twice or less than half of what it had for one of stable's requests. What moves
+/// less is compared on, or the return of the traffic would begin anew a hundred times.
+fn moved((canary, stable): (f64, f64), (now_canary, now_stable): (f64, f64)) -> bool {
+    let (before, after) = (canary * now_stable, now_canary * stable);
+    before.max(after) > 2.0 * before.min(after)
+}
+
+/// The canary's share of what the two get together.
+fn share_of((canary, stable): (f64, f64)) -> f64 {
+    if stable > 0.0 { canary / (canary + stable) } else { 1.0 }
+}
+
 /// Whether a webhook's answer counts for as long as the trial lasts, and not for one point of it.
 fn is_lasting(kind: WebhookKind) -> bool {
     matches!(kind, WebhookKind::Rollout | WebhookKind::Rollback)
 }
 
-/// The evidence of a new trial.
-fn new_guards(limits: &[Limit], role: Role) -> Vec<Guard> {
-    limits.iter().map(|limit| Guard::new(limit.clone(), role)).collect()
+/// The evidence of a new trial at the split in force.
+fn new_guards(limits: &[Limit], role: Role, share: Option<f64>) -> Vec<Guard> {
+    limits.iter().map(|limit| new_guard(limit, role, share)).collect()
+}
+
+fn new_guard(limit: &Limit, role: Role, share: Option<f64>) -> Guard {
+    let mut guard = Guard::new(limit.clone(), role);
+    share.into_iter().for_each(|share| guard.resplit(share));
+    guard
 }
 
 /// A guard for each of `limits`: the old one where there is one for the same limit.
-fn keep_same(guards: &mut Vec<Guard>, limits: &[Limit], role: Role) {
+fn keep_same(guards: &mut Vec<Guard>, limits: &[Limit], role: Role, share: Option<f64>) {
     let mut old = std::mem::take(guards);
     *guards = limits
         .iter()
         .map(|limit| match old.iter().position(|guard| guard.limit() == limit) {
             Some(index) => old.swap_remove(index),
-            None => Guard::new(limit.clone(), role),
+            None => new_guard(limit, role, share),
         })
         .collect();
 }
@@ -301,4 +330,34 @@ fn promotion_limits(spec: &Rollout) -> &[Limit] {
 /// What the status of the two sides looks back on.
 fn status_window(spec: &Rollout) -> Duration {
     spec.rollback.iter().map(Limit::window).max().unwrap_or(DEFAULT_WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_split_has_moved_when_what_one_gets_for_the_others_has_doubled_or_halved() {
+        let split = |canary: f64| (canary, 100.0 - canary);
+        for (before, after, is_moved) in [
+            (0.0, 10.0, true),
+            (10.0, 10.0, false),
+            (10.0, 15.0, false),
+            (10.0, 30.0, true),
+            (30.0, 10.0, true),
+            (75.0, 100.0, true),
+            (100.0, 99.0, true),
+            (100.0, 100.0, false),
+            (0.0, 0.0, false),
+        ] {
+            assert_eq!(moved(split(before), split(after)), is_moved, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn a_canary_without_stable_has_all_there_is() {
+        for (split, share) in [((10.0, 90.0), 0.1), ((50.0, 0.0), 1.0), ((0.0, 0.0), 1.0)] {
+            assert!((share_of(split) - share).abs() < 1e-12, "{split:?}");
+        }
+    }
 }

@@ -1,14 +1,18 @@
 //! The judge: takes the canary out when a limit is breached, by the counters that the requests themselves went through.
 //!
 //! Read it in the order of a verdict's walk. [`counters`](Reader) turns growing totals into deltas; a [`Window`] and a
-//! [`Detector`] take them in; a [`Guard`] makes one limit's [`Finding`] of both; [`step`] makes of the findings what to
-//! do. All of that is pure: no clock, no file, no socket, so a day of it runs in a second. [`Controller`] is where it
-//! meets the world, and the one thing that the rooms above need.
+//! [`Detector`] take them in, with stable as their control; a [`Guard`] makes one limit's [`Finding`] of both; [`step`]
+//! makes of the findings what to do. All of that is pure: no clock, no file, no socket, so a day of it runs in a
+//! second. [`Controller`] is where it meets the world, and the one thing that the rooms above need.
 //!
 //! Deliberately absent: a metrics server in the loop, any waiting inside a tick, and any decision from the wall clock.
 
 mod alert;
+mod chance;
+mod compare;
+mod comparison;
 mod control;
+mod controlled;
 mod counters;
 mod detector;
 mod gates;
@@ -19,6 +23,7 @@ mod machine;
 mod record;
 mod state;
 mod status;
+mod tally;
 mod time;
 mod trial;
 mod verb;
