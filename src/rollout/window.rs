@@ -107,7 +107,7 @@ impl Window {
 }
 
 /// The longest duration of `bucket` that the histogram can tell from longer ones.
-fn bound_us(bucket: usize) -> Option<u64> {
+pub(super) fn bound_us(bucket: usize) -> Option<u64> {
     upper_bound_us(bucket.min(BUCKETS - 2))
 }
 

@@ -23,8 +23,11 @@ mod requests;
 mod tests;
 
 use super::counters::Delta;
+use super::tally::float;
 use super::time::{Now, Timestamp};
+use super::window::bound_us;
 use crate::plan::{LatencyBound, Limit, Metric, RateBound};
+use crate::stats::bucket_of;
 use query::QueryGuard;
 use requests::RequestGuard;
 use serde::{Deserialize, Serialize};
@@ -172,14 +175,22 @@ pub(super) fn bounds(limit: &Limit, stable_value: Option<f64>) -> (Option<f64>, 
         Limit::Requests(limit) => {
             let max = match limit.metric {
                 Metric::ErrorRate { max: RateBound::Share(max) } => Some(max),
-                Metric::ErrorRate { max: RateBound::TimesStable(times) }
-                | Metric::Latency { max: LatencyBound::TimesStable(times), .. } => stable_value.map(|v| v * times),
+                Metric::ErrorRate { max: RateBound::TimesStable(times) } => stable_value.map(|v| (v * times).min(1.0)),
+                // As the histogram tells it: the values that this is compared with are bounds of buckets too.
+                Metric::Latency { max: LatencyBound::TimesStable(times), .. } => {
+                    stable_value.and_then(|us| bound_us(times_bucket(us, times))).map(float)
+                }
                 Metric::ErrorRate { max: RateBound::AboveStable(more) } => stable_value.map(|v| (v + more).min(1.0)),
                 Metric::Latency { max: LatencyBound::Time(max), .. } | Metric::LatencyMean { max } => Some(us(max)),
             };
             (None, max)
         }
     }
+}
+
+/// The bucket of `times` as long as `us`.
+fn times_bucket(us: f64, times: f64) -> usize {
+    bucket_of(whole_us(Duration::try_from_secs_f64(us * times / 1e6).unwrap_or(Duration::MAX)))
 }
 
 fn us(duration: Duration) -> f64 {

@@ -1,14 +1,14 @@
 //! A limit on the requests that went through: its windows, its sequential test, and what they come to together.
 
 use super::mean::Durations;
-use super::{Finding, Reason, Role, Verdict, us, whole_us};
+use super::{Finding, Reason, Role, Verdict, times_bucket, us, whole_us};
 use crate::plan::{LatencyBound, Metric, Quantile, RateBound, RequestLimit};
 use crate::rollout::chance::{excess, rank_above};
 use crate::rollout::compare::Allowance;
 use crate::rollout::comparison::Comparing;
 use crate::rollout::controlled::{Comparison, Controlled};
 use crate::rollout::counters::Delta;
-use crate::rollout::tally::{Pair, Recent, Tally};
+use crate::rollout::tally::{Pair, Recent, Tally, float};
 use crate::rollout::time::{Now, Timestamp};
 use crate::rollout::window::Window;
 use crate::stats::bucket_of;
@@ -218,9 +218,7 @@ impl RequestGuard {
             Metric::Latency { quantile, max } => {
                 let max = match max {
                     LatencyBound::Time(max) => Some(bucket_of(whole_us(max))),
-                    LatencyBound::TimesStable(times) => {
-                        self.stable.quantile_us(quantile).map(|us| times_bucket(us, times))
-                    }
+                    LatencyBound::TimesStable(times) => self.value(&self.stable).map(|us| times_bucket(us, times)),
                 };
                 self.canary.quantile_bucket(quantile).zip(max).is_some_and(|(bucket, max)| bucket > max)
             }
@@ -235,7 +233,7 @@ impl RequestGuard {
             Metric::Latency { max: LatencyBound::Time(max), .. } => Some(bucket_of(whole_us(max))),
             Metric::Latency { quantile, max: LatencyBound::TimesStable(times) } => {
                 let rank = rank_above(quantile.share(), self.stable.counts().timed, SURE_OF_STABLE)?;
-                Some(times_bucket(self.stable.ranked_us(rank)?, times))
+                Some(times_bucket(float(self.stable.ranked_us(rank)?), times))
             }
             Metric::LatencyMean { .. } => None,
         }
@@ -266,8 +264,7 @@ impl RequestGuard {
     fn value(&self, window: &Window) -> Option<f64> {
         match self.limit.metric {
             Metric::ErrorRate { .. } => window.error_rate(),
-            #[expect(clippy::cast_precision_loss, reason = "1,000 s at most")]
-            Metric::Latency { quantile, .. } => window.quantile_us(quantile).map(|us| us as f64),
+            Metric::Latency { quantile, .. } => window.quantile_us(quantile).map(float),
             Metric::LatencyMean { .. } => window.mean_us(),
         }
     }
@@ -276,9 +273,7 @@ impl RequestGuard {
 impl Test {
     fn of(limit: &RequestLimit) -> Self {
         let slow = |quantile: Quantile| {
-            #[expect(clippy::cast_precision_loss, reason = "a handful")]
-            let batches = LEAST_SLOW_TICKS as f64;
-            Self::Controlled(Controlled::new(1.0 - quantile.share(), limit.alpha, batches))
+            Self::Controlled(Controlled::new(1.0 - quantile.share(), limit.alpha, float(LEAST_SLOW_TICKS as u64)))
         };
         match limit.metric {
             Metric::ErrorRate { max: RateBound::Share(max) } => {
@@ -327,9 +322,4 @@ fn allowed(max: RateBound, stable: Option<f64>) -> Option<f64> {
         RateBound::TimesStable(times) => stable.map(|stable| Allowance::Times(times).of(stable)),
         RateBound::AboveStable(more) => stable.map(|stable| Allowance::Above(more).of(stable)),
     }
-}
-
-/// The bucket of `times` as long as `us`.
-fn times_bucket(us: u64, times: f64) -> usize {
-    bucket_of(whole_us(std::time::Duration::from_micros(us).mul_f64(times)))
 }

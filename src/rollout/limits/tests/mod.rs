@@ -8,7 +8,7 @@ mod simulated;
 
 use super::*;
 use crate::plan::{Quantile, RequestLimit};
-use crate::stats::bucket_of;
+use proptest::prelude::*;
 
 fn limit(metric: Metric) -> RequestLimit {
     RequestLimit { metric, window: Duration::from_secs(300), min_requests: 50, alpha: 1e-5 }
@@ -180,4 +180,51 @@ fn what_speaks_against_it_is_dated_from_when_it_began_and_forgotten_when_it_ends
     assert_eq!(guard.finding().since, Some(at(1).wall));
     guard.observe(&requests(100, 0, 1), &none(), at(3));
     assert_eq!(guard.finding().since, None);
+}
+
+fn metrics() -> impl Strategy<Value = Metric> {
+    let quantile = Quantile::from_milli_percent(95_000).unwrap();
+    let max = Duration::from_millis(500);
+    proptest::sample::select(vec![
+        Metric::ErrorRate { max: RateBound::Share(0.05) },
+        Metric::ErrorRate { max: RateBound::TimesStable(2.0) },
+        Metric::ErrorRate { max: RateBound::AboveStable(0.01) },
+        Metric::Latency { quantile, max: LatencyBound::Time(max) },
+        Metric::Latency { quantile, max: LatencyBound::TimesStable(1.5) },
+        Metric::LatencyMean { max },
+    ])
+}
+
+fn deltas() -> impl Strategy<Value = Delta> {
+    (0_u64..2_000, 0.0..=1.0, 1_u64..2_000).prop_map(|(judged, part, ms)| {
+        let failed = (0..judged).filter(|i| float(*i) < part * float(judged)).count() as u64;
+        if judged == 0 { none() } else { requests(judged, failed, ms) }
+    })
+}
+
+proptest! {
+    /// And a verdict without a reason is Healthy, one with enough requests, within the limit.
+    #[test]
+    fn whatever_is_counted_a_finding_is_made_of_numbers_and_has_its_reason(
+        metric in metrics(),
+        ticks in proptest::collection::vec((deltas(), deltas(), 0_u64..60_000, 0..20), 1..60),
+    ) {
+        let (mut guard, mut now) = (guard(metric), 0);
+        for (canary, stable, wait, event) in ticks {
+            now += wait;
+            match event {
+                0 => guard.forget_stable(),
+                1 => guard.resplit(1.0),
+                2 => guard.resplit(0.3),
+                _ => guard.observe(&canary, &stable, at_ms(now)),
+            }
+            let finding = guard.finding();
+            for number in [finding.value, finding.stable_value, finding.evidence].into_iter().flatten() {
+                prop_assert!(number.is_finite() && number >= 0.0, "{finding:?}");
+            }
+            prop_assert_eq!(finding.reason.is_none(), finding.verdict == Verdict::Healthy);
+            let within = bounds(guard.limit(), finding.stable_value).1.zip(finding.value).is_some_and(|(m, v)| v <= m);
+            prop_assert!(finding.verdict != Verdict::Healthy || (within && finding.samples >= 50), "{finding:?}");
+        }
+    }
 }

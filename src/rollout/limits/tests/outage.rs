@@ -27,7 +27,12 @@ fn a_fault_of_the_canarys_alone_is_found_at_every_split() {
     println!("canary's requests from the fault to the breach; limit 5 %, stable healthy");
     println!("rate    share     10 %   20 %   50 %  100 %");
     for a_second in [0.2, 10.0, 1_000.0] {
-        for (share, most) in [(0.1, [800, 130, 30, 8]), (0.5, [1_000, 160, 35, 9]), (0.9, [1_600, 600, 180, 40])] {
+        for (share, most) in [
+            (0.1, [800, 130, 30, 8]),
+            (0.5, [1_000, 160, 35, 9]),
+            (0.75, [1_100, 300, 80, 20]),
+            (0.9, [1_600, 600, 180, 40]),
+        ] {
             let runs = if a_second < 1.0 { 5 } else { 10 };
             let delays = [0.1, 0.2, 0.5, 1.0].map(|p| delay(a_second, share, p, runs));
             println!("{a_second:<7} {share:<7} {delays:>6?}");

@@ -2,7 +2,6 @@
 
 use super::super::*;
 use super::at_ms;
-use crate::rollout::tally::float;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
