@@ -11,15 +11,16 @@ fn healthy_ticks(a_second: f64) -> u64 {
 }
 
 /// The mean number of the canary's requests from the start of the fault to the breach.
-fn delay(a_second: f64, share: f64, p: f64, runs: u64) -> u64 {
-    let requests = (0..runs).map(|seed| {
+fn delay(a_second: f64, share: f64, p: f64) -> u64 {
+    const RUNS: u64 = 5;
+    let requests = (0..RUNS).map(|seed| {
         let (mut guard, mut traffic) = (errors(), Traffic::new(seed, a_second, share));
         assert_eq!(traffic.run(&mut guard, healthy_ticks(a_second), 0.002, 0.002), None, "{a_second} {share} {seed}");
         let before = traffic.canary_requests;
         traffic.run(&mut guard, 100_000 * SECOND, p, 0.002).expect("found at last");
         traffic.canary_requests - before
     });
-    requests.sum::<u64>() / runs
+    requests.sum::<u64>() / RUNS
 }
 
 #[test]
@@ -33,8 +34,7 @@ fn a_fault_of_the_canarys_alone_is_found_at_every_split() {
             (0.75, [1_100, 300, 80, 20]),
             (0.9, [1_600, 600, 180, 40]),
         ] {
-            let runs = if a_second < 1.0 { 5 } else { 10 };
-            let delays = [0.1, 0.2, 0.5, 1.0].map(|p| delay(a_second, share, p, runs));
+            let delays = [0.1, 0.2, 0.5, 1.0].map(|p| delay(a_second, share, p));
             println!("{a_second:<7} {share:<7} {delays:>6?}");
             // What ended within the tick of the breach is counted with it.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "100 at most")]
