@@ -161,6 +161,11 @@ impl Standing {
         !matches!(self, Self::Succeeded | Self::RolledBack)
     }
 
+    /// Whether the traffic goes back to a stable that has been rolled forward.
+    pub(super) fn is_returning(&self) -> bool {
+        matches!(self, Self::Promoting { returning: true, .. })
+    }
+
     /// The canary's part, 0 to 1, of what it and stable have together, when the rollout owns the weights; the part
     /// that is `left` (1 to 0) while the traffic returns to stable.
     pub(super) fn share(&self, left: f64) -> f64 {

@@ -40,12 +40,12 @@ fn query(url: String) -> Limit {
     })
 }
 
-/// One step of 50 % that lasts no time, with `more` about the rollout.
+/// One step of 10 % that lasts no time, with `more` about the rollout.
 fn stepped(more: impl FnOnce(&mut Rollout)) -> Arc<Plan> {
     let mut plan = one("1.5.0");
     let rollout = &mut Arc::get_mut(&mut plan).unwrap().rollouts[0];
     rollout.progression = Some(Progression {
-        steps: vec![Step { weight: 50.0, hold: Duration::ZERO }],
+        steps: vec![Step { weight: 10.0, hold: Duration::ZERO }],
         progress_deadline: Duration::from_secs(600),
         inconclusive: Inconclusive { after: Duration::from_secs(600), then: Then::Hold },
         promotion: Promotion { auto: true, limits: Vec::new(), return_over: Duration::from_secs(30) },
