@@ -56,8 +56,8 @@ fn steps(world: &World) -> [Duration; 5] {
 fn assert_on_time(world: &World, hold: Duration, evidence: Duration) {
     let steps = steps(world);
     for (at, next) in steps.iter().zip(&steps[1..]) {
-        let held = *next - *at;
-        assert!(held >= hold && held <= hold + evidence, "{held:?}: {steps:?}");
+        let took = next.saturating_sub(*at);
+        assert!(took >= hold && took <= hold + evidence, "{took:?}: {steps:?}");
     }
 }
 
@@ -70,7 +70,7 @@ fn a_healthy_canary_takes_its_steps_on_time_and_replaces_stable() {
     let (up, down) = world.published.split_at(last_step + 1);
     assert!(up.is_sorted_by(|a, b| a.share <= b.share), "{up:?}");
     assert!(down.is_sorted_by(|a, b| a.share >= b.share) && down.len() > 10, "it returns bit by bit: {down:?}");
-    let returned = down[down.len() - 1].at - down[0].at;
+    let returned = down[down.len() - 1].at.saturating_sub(down[0].at);
     assert!(returned >= Duration::from_secs(25) && returned <= Duration::from_secs(35), "{returned:?}");
     assert!(down[down.len() - 1].share <= 0.0, "stable has it all: {down:?}");
 }
@@ -96,7 +96,7 @@ fn a_fault_in_the_fourth_step_takes_the_canary_out_of_it() {
     let decision = world.decisions.last().expect("it was decided");
     assert_eq!((decision.step, decision.weight), (Some(4), 75.0));
     let last = world.published[world.published.len() - 1];
-    assert!(last.share <= 0.0 && last.at > onset && last.at - onset < MINUTE, "{last:?}");
+    assert!(last.share <= 0.0 && last.at > onset && last.at < onset + MINUTE, "{last:?}");
     assert!(failed < 60, "{failed} requests failed");
 }
 
@@ -110,5 +110,5 @@ fn time_in_which_requests_fail_is_not_held() {
     });
     assert_eq!(world.status().phase, Phase::Succeeded, "{}", world.status().message);
     let steps = steps(&world);
-    assert!(steps[2] - steps[1] > HOLD + 10 * MINUTE, "{steps:?}");
+    assert!(steps[2] > steps[1] + HOLD + 10 * MINUTE, "{steps:?}");
 }
