@@ -26,9 +26,9 @@ pub(crate) struct Request {
     /// Whether the client hangs up before the response is whole.
     pub(crate) aborted: bool,
     /// What stable would make of it.
-    stable: Outcome,
+    pub(crate) stable: Outcome,
     /// What the canary would make of it.
-    canary: Outcome,
+    pub(crate) canary: Outcome,
 }
 
 /// What a version makes of a request.
