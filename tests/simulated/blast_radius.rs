@@ -52,7 +52,7 @@ fn flagger_counts_failed_checks_to_its_threshold_and_never_down() {
     assert_eq!(at_minute(once_a_second(FLAGGER, |_| true, 1_000)), Some(1));
     assert_eq!(at_minute(once_a_second(FLAGGER, |_| false, 4_000)), None);
     assert_eq!(at_minute(once_a_second(FLAGGER_EXAMPLE, |_| true, 1_000)), Some(10));
-    let every_other_minute = |second: u64| second / 60 % 2 == 0;
+    let every_other_minute = |second: u64| (second / 60).is_multiple_of(2);
     assert_eq!(at_minute(once_a_second(FLAGGER_EXAMPLE, every_other_minute, 2_000)), Some(19));
 }
 

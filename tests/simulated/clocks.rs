@@ -10,9 +10,13 @@ use std::time::Duration;
 const HOLD: Duration = Duration::from_secs(60);
 const LENGTH: Duration = Duration::from_secs(1_200);
 
-/// What a jump does to one of the clocks, and what a tick counts for at the most.
-const DAY: Duration = Duration::from_secs(86_400);
+/// The most that a tick counts for, in seconds.
 const LONGEST_TICK: f64 = 1.0;
+
+/// From two seconds, which the windows outlive, to a day, which empties them.
+fn a_while(draws: &mut Draws) -> Duration {
+    Duration::from_secs_f64(2.0 * 43_200_f64.powf(draws.unit()))
+}
 
 fn spec() -> Spec {
     Spec { hold: HOLD, min_requests: 10, ..Spec::default() }
@@ -24,15 +28,15 @@ fn with_jumps(
     mut seen: impl FnMut((Option<usize>, f64), (Option<usize>, f64)),
 ) -> Vec<Publication> {
     let mut world = World::start(&spec(), Box::new(MemoryStore::default()), Duration::ZERO);
-    let mut next = Duration::from_secs(20);
+    // Between two ticks, so that exactly one comes in the second after it.
+    let mut next = Duration::from_millis(20_050);
     for request in Stream::new(2, 10.0, LENGTH, |_| Weather::same(Health::failing(0.0))) {
         while next <= request.at {
             world.advance(next);
             let stands = |world: &World| (world.status().step, world.status().held_seconds);
             let before = stands(&world);
             jump(&mut world.ahead);
-            next += Duration::from_millis(100);
-            world.advance(next);
+            world.advance(next + Duration::from_secs(1));
             seen(before, stands(&world));
             next += Duration::from_secs(20);
         }
@@ -47,8 +51,8 @@ fn a_clock_that_jumps_holds_nothing() {
     let mut draws = Draws::new(3);
     let mut jumps = 0;
     let jump = |[monotonic, wall]: &mut [Duration; 2]| {
-        *monotonic += DAY.mul_f64(draws.unit());
-        *wall += DAY.mul_f64(draws.unit());
+        *monotonic += a_while(&mut draws);
+        *wall += a_while(&mut draws);
     };
     let published = with_jumps(jump, |before, after| {
         jumps += 1;
@@ -70,7 +74,7 @@ fn nothing_is_decided_by_the_wall_clock() {
     let without = with_jumps(|_| {}, |_, _| {});
     let mut draws = Draws::new(4);
     // Forwards and backwards: up to a day ahead of where it was at first.
-    let with = with_jumps(|[_, wall]| *wall = DAY.mul_f64(draws.unit()), |_, _| {});
+    let with = with_jumps(|[_, wall]| *wall = a_while(&mut draws), |_, _| {});
     assert_eq!(with, without);
     assert!(without.len() > 5, "{without:?}");
 }

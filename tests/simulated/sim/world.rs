@@ -70,7 +70,7 @@ impl World {
         world
     }
 
-    /// Goes on to `elapsed`, with every tick that is due by then.
+    /// Goes on to `elapsed`, with every tick that is due by then. What is past stays past.
     pub(crate) fn advance(&mut self, elapsed: Duration) {
         while self.due <= elapsed {
             self.elapsed = self.due;
@@ -78,7 +78,7 @@ impl World {
             let effects = self.controller.tick(&self.registry, |_| true, self.now());
             self.act(effects);
         }
-        self.elapsed = elapsed;
+        self.elapsed = self.elapsed.max(elapsed);
     }
 
     /// Who gets a request that falls on `point`.
