@@ -76,6 +76,13 @@ pub(crate) fn print(seed: u64, quick: bool) {
     );
     println!("is for a million requests to the canary, with its 95 % interval:\n");
     table(&healthy, |_, tallies| false_reverts(tallies));
+    println!(
+        "\nEach judge has the limits of its own documentation: more than 5 failures, a success rate of 99 % (Flagger), of"
+    );
+    println!(
+        "95 % (Argo Rollouts), an error rate of 5 % (Serin). So at 1 % and 4 % errors Flagger does what it is told to; that"
+    );
+    println!("stable is no better, it does not ask.");
     println!("\nRollouts: {}. What for:\n", listed(&sizes, |size| size.healthy));
     reasons(&healthy);
     println!("\nSeed {seed}; a row's streams have the seeds from there on. The same seed gives the same numbers.");

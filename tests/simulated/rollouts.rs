@@ -75,7 +75,7 @@ fn a_healthy_canary_takes_its_steps_on_time_and_replaces_stable() {
     assert!(down[down.len() - 1].share <= 0.0, "stable has it all: {down:?}");
 }
 
-/// A day; a quarter of it in a build without optimisation, where a tick costs twenty times as much.
+/// A day; a quarter of it in a build without optimisation, where a tick costs many times as much.
 #[test]
 fn a_rollout_of_a_day_is_over_in_a_second() {
     let hold = if cfg!(debug_assertions) { 6 } else { 24 } * HOUR / 5;
