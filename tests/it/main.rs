@@ -6,6 +6,7 @@ mod harness_tests;
 mod judge;
 mod lifecycle;
 mod reload;
+mod rollout;
 mod split;
 mod structure;
 mod wire;
