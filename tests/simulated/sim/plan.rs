@@ -1,6 +1,6 @@
 //! The plan that is rolled out: five steps, between a stable and a canary version.
 
-use serin::plan::{Inconclusive, Limit, Metric, Plan, Progression, Promotion, RateBound, RequestLimit, Step, Then};
+use serin::plan::Plan;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,41 +56,27 @@ backends:
   - {{ name: canary, version: "{CANARY}", endpoints: {{ static: ["127.0.0.1:2"] }} }}
 routes:
   - name: data-tier
-    rules: [{{ name: everyone, backendRefs: [{{ name: stable, weight: 1 }}, {{ name: canary, weight: 1 }}] }}]
+    rules: [{{ name: everyone, backendRefs: [{{ name: stable }}, {{ name: canary }}] }}]
 rollouts:
   - name: data-tier
     rule: data-tier/everyone
     stable: stable
     canary: canary
+    steps: {{ weights: {WEIGHTS:?}, for: {hold}ms }}
     rollback:
       - {{ metric: error-rate, max: 5%, window: {window}s, minRequests: {min} }}
       - {{ metric: latency-p99, max: 500ms, window: {window}s, minRequests: {min} }}
+    promotion:
+      return: {back}ms
+      limits:
+        - {{ metric: error-rate, max: 1%, window: {long}s, minRequests: {min} }}
+        - {{ metric: latency-mean, max: 500ms, window: {long}s, minRequests: {min} }}
 "#,
             stable = self.stable_version,
+            hold = self.hold.as_millis(),
+            back = self.return_over.as_millis(),
+            long = self.promotion_window.as_secs(),
         );
-        let mut plan = serin::config::check(&text, Path::new("simulated.yaml")).expect("the config is right");
-        let rollout = &mut plan.rollouts[0];
-        (rollout.progression, rollout.stable_caught_up) = (Some(self.progression()), self.stable_version == CANARY);
-        Arc::new(plan)
-    }
-
-    fn progression(&self) -> Progression {
-        let limit = |metric| {
-            let (window, min_requests) = (self.promotion_window, self.min_requests);
-            Limit::Requests(RequestLimit { metric, window, min_requests, alpha: 1e-5 })
-        };
-        Progression {
-            steps: WEIGHTS.map(|weight| Step { weight, hold: self.hold }).to_vec(),
-            progress_deadline: Duration::from_secs(600),
-            inconclusive: Inconclusive { after: Duration::from_secs(3_600), then: Then::Hold },
-            promotion: Promotion {
-                auto: true,
-                limits: vec![
-                    limit(Metric::ErrorRate { max: RateBound::Share(0.01) }),
-                    limit(Metric::LatencyMean { max: Duration::from_millis(500) }),
-                ],
-                return_over: self.return_over,
-            },
-        }
+        Arc::new(serin::config::check(&text, Path::new("simulated.yaml")).expect("the config is right"))
     }
 }
