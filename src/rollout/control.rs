@@ -190,7 +190,10 @@ impl Controller {
     pub fn past(&self, effects: &Effects) -> Vec<Decision> {
         let now = effects.after.decisions.iter().map(|told| &told.decision);
         let remembered = self.judges.iter().flat_map(|judge| &judge.trial.state.history);
-        remembered.filter(|decision| !now.clone().any(|new| new == *decision)).cloned().collect()
+        remembered
+            .filter(|decision| !now.clone().any(|new| *new == ***decision))
+            .map(|decision| (**decision).clone())
+            .collect()
     }
 
     /// The rollbacks since the process started, in the order of their labels.
@@ -248,7 +251,7 @@ impl Controller {
             let State { standing, history, .. } = &judge.trial.state;
             let waits = matches!(standing, Standing::Promoting { returning: false, .. }) && !spec.stable_caught_up;
             let decision = history.iter().rev().find(|decision| begins_promotion(decision))?;
-            waits.then(|| Told::new(&self.plan, index, judge, decision.clone()))
+            waits.then(|| Told::new(&self.plan, index, judge, (**decision).clone()))
         });
         begun.collect()
     }

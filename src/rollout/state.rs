@@ -92,9 +92,9 @@ pub struct State {
     /// Revisions that are kept out, the latest last; at most [`State::FAILED_REVISIONS`].
     pub failed_revisions: VecDeque<Arc<str>>,
     /// The last rollback, whichever revision it was about.
-    pub last_decision: Option<Decision>,
-    /// What changed, the latest last; at most [`State::HISTORY`].
-    pub history: VecDeque<Decision>,
+    pub last_decision: Option<Arc<Decision>>,
+    /// What changed, the latest last; at most [`State::HISTORY`]. Shared: a tick copies the state, and the past stays put.
+    pub history: VecDeque<Arc<Decision>>,
 }
 
 impl Phase {
@@ -223,7 +223,7 @@ impl State {
         let mut state = Self::new(spec, now);
         state.standing = Standing::RolledBack;
         state.keep_out();
-        state.remember(&Decision {
+        state.remember(Decision {
             rollout: Arc::clone(&spec.name),
             revision: Arc::clone(&spec.revision),
             at: now.wall,
@@ -249,12 +249,13 @@ impl State {
     }
 
     /// Keeps what was decided.
-    pub(super) fn remember(&mut self, decision: &Decision) {
+    pub(super) fn remember(&mut self, decision: Decision) {
+        let decision = Arc::new(decision);
         if decision.event == Kind::RolledBack {
-            self.last_decision = Some(decision.clone());
+            self.last_decision = Some(Arc::clone(&decision));
         }
         if decision.event.is_kept() {
-            push(&mut self.history, decision.clone(), Self::HISTORY);
+            push(&mut self.history, decision, Self::HISTORY);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::figures::{age, bar, milliseconds, percent, phase_ink, seconds, verdic
 use crate::cli::table::{Cell, Ink, Table};
 use crate::rollout::{Decision, LimitRecord, RolloutStatus, SideStatus, Timestamp};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// So many of the last events are shown; `serin events` has them all.
 const LAST: usize = 5;
@@ -90,7 +91,7 @@ fn limits(rollout: &RolloutStatus, colour: bool) -> String {
             value(limit.value).into(),
             value(limit.stable_value).into(),
             limit.window.as_str().into(),
-            format!("{} of {}", limit.samples, limit.min_samples).into(),
+            samples(limit).into(),
             limit.evidence.map_or_else(|| "-".to_owned(), evidence).into(),
             Cell::inked(format!("{:?}", limit.verdict), verdict_ink(limit.verdict)),
             limit.reason.as_ref().map(ToString::to_string).unwrap_or_default().into(),
@@ -111,11 +112,19 @@ fn webhooks(rollout: &RolloutStatus, colour: bool) -> String {
     table.text(colour)
 }
 
-fn history(history: &[Decision], colour: bool, now: Timestamp) -> String {
+fn history(history: &[Arc<Decision>], colour: bool, now: Timestamp) -> String {
     let mut table = Table::headed(&["History", "EVENT", "MESSAGE"]);
     for decision in &history[history.len().saturating_sub(LAST)..] {
         let ago = format!("  {} ago", age(now.since(decision.at)));
         table.row([ago.into(), decision.event.name().into(), decision.to_string().into()]);
     }
     table.text(colour)
+}
+
+/// How many there are, and how many it takes where they are not enough.
+fn samples(limit: &LimitRecord) -> String {
+    if limit.samples < limit.min_samples {
+        return format!("{} of {}", limit.samples, limit.min_samples);
+    }
+    limit.samples.to_string()
 }

@@ -96,8 +96,9 @@ mod tests {
         serde_json::from_slice(&body(format, decision)).unwrap()
     }
 
-    const MESSAGE: &str = "rollout data-tier: canary 1.5.0 taken out: error-rate 50 % over 5m (limit at most 5 %, \
-                           stable 0.1 %), 8 of 16 requests failed at weight 10 %";
+    const MESSAGE: &str = "rollout data-tier: canary 1.5.0 taken out: error-rate breaks its limit (at most 5 %) on the \
+                           evidence of the latest requests; over 5m it is 50 %, stable 0.1 %, 8 of 16 requests failed \
+                           at weight 10 %";
 
     #[test]
     fn our_own_json_has_the_whole_record_and_an_id() {

@@ -375,8 +375,8 @@ fn the_status_is_the_json_that_the_api_promises() {
         json!({
             "name": "data-tier", "rule": "route/data-tier", "phase": "RolledBack", "revision": "1.5.0",
             "since": epoch, "window": "5m",
-            "message": "taken out: error-rate 100 % over 5m (limit at most 5 %, stable -); `serin retry data-tier` \
-                        tries it again",
+            "message": "taken out: error-rate breaks its limit (at most 5 %) on the evidence of the latest requests; over \
+                        5m it is 100 %, stable -; `serin retry data-tier` tries it again",
             "steps": [], "step": null, "heldSeconds": 0.0,
             "stable": stable, "canary": canary, "limits": [limit], "promotionLimits": [], "webhooks": [],
             "lastDecision": decision, "history": [decision],

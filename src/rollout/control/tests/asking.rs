@@ -146,7 +146,7 @@ fn a_check_that_refuses_takes_the_canary_out_and_the_next_trial_begins_without_i
     let check = Stub::start(|number| Some(answer(if number == 0 { "500 Oh No" } else { "200 OK" }, "")));
     let mut bench = Bench::new(&hooked(WebhookKind::Rollout, check.url()), Kept::default());
     bench.tick_until(|bench| bench.is_in(Phase::RolledBack));
-    let grounds = bench.status().last_decision.unwrap().grounds;
+    let grounds = bench.status().last_decision.unwrap().grounds.clone();
     let answer = "500 Internal Server Error".to_owned();
     assert_eq!(grounds, Grounds::Webhook { name: "rollout".into(), answer });
     bench.retry("data-tier").unwrap();
