@@ -90,6 +90,19 @@ fn a_canary_that_breaks_at_50_percent_is_out_and_the_alert_arrives() {
 }
 
 #[test]
+fn beside_stable_the_last_step_can_be_passed_although_stable_gets_nothing_in_it() {
+    let mut scene = Scene::new();
+    scene.weights = "[50, 100]";
+    let compared = "rollback: [{ metric: error-rate, comparedToStable: 2x, window: 5m, minRequests: 5 }, \
+                    { metric: latency-p50, comparedToStable: 10x, window: 5m, minRequests: 5 }, ";
+    let config = scene.config().replace("rollback: [", compared);
+    let mut serin = Serin::start(&config);
+    let load = load(&mut serin);
+    until(&serin, "Promoting");
+    load.stop().assert_flawless();
+}
+
+#[test]
 fn no_traffic_holds_the_step() {
     let serin = Serin::start(&Scene::new().config());
     until_step(&serin, 1);
