@@ -3,6 +3,7 @@
 use super::field::{Connection, Field, FieldLines, list};
 use super::reply::Refusal;
 use super::target::{Authority, Target};
+use super::upgrade::{accepts, protocols};
 use std::mem::MaybeUninit;
 
 /// The most header fields that can be parsed; the config's limit is at most this.
@@ -83,6 +84,8 @@ pub struct RequestHead<'h, 'b> {
     pub expects_continue: bool,
     /// The client takes trailers.
     pub takes_trailers: bool,
+    /// The client offers to switch to another protocol, one that is passed on.
+    pub upgrades: bool,
     pub(super) connection: Connection,
 }
 
@@ -160,6 +163,11 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             body: facts.request_body(),
             expects_continue: facts.expects_continue && version == Version::Http11,
             takes_trailers: facts.takes_trailers,
+            // RFC 9110 section 7.8: in an HTTP/1.0 request an `Upgrade` is ignored, as is one that `Connection` does not name.
+            upgrades: facts.has_upgrade
+                && facts.connection.upgrade
+                && version == Version::Http11
+                && protocols(fields).next().is_some(),
             connection: facts.connection,
         };
         Ok(Progress::Complete(head, length))
@@ -208,6 +216,17 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
     }
 }
 
+impl ResponseHead<'_, '_> {
+    /// Whether this 101 switches to a protocol that was offered by `request`, the whole head that the backend was sent.
+    pub fn switches(&self, request: &[u8]) -> bool {
+        // The limits are for what comes from others; this was written here.
+        let limits = HeadLimits { bytes: usize::MAX, fields: MAX_FIELDS };
+        let mut slots = slots();
+        let parsed = RequestHead::parse(request, &mut slots, limits);
+        matches!(parsed, Ok(Progress::Complete(head, _)) if head.upgrades && accepts(self.fields, head.fields))
+    }
+}
+
 /// What the header fields say about the message itself.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a header field states")]
@@ -218,6 +237,7 @@ struct Facts<'b> {
     chunked: bool,
     expects_continue: bool,
     takes_trailers: bool,
+    has_upgrade: bool,
     connection: Connection,
 }
 
@@ -243,6 +263,7 @@ impl<'b> Facts<'b> {
                     }
                     facts.expects_continue = true;
                 }
+                Field::Upgrade => facts.has_upgrade = true,
                 _ => {}
             }
         }

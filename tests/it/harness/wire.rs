@@ -124,6 +124,14 @@ impl Wire {
         Ok(self.take(n))
     }
 
+    /// Whatever comes next; nothing at the end.
+    pub(crate) fn some(&mut self) -> io::Result<Vec<u8>> {
+        if self.buffer.is_empty() {
+            self.fill()?;
+        }
+        Ok(std::mem::take(&mut self.buffer))
+    }
+
     /// Reads and forgets `n` bytes.
     pub(crate) fn skip(&mut self, mut n: u64) -> io::Result<()> {
         loop {
