@@ -168,11 +168,8 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
     if outbound.via {
         via_line(out, Version::Http11);
     }
-    // The two answers that must have an `Upgrade` (RFC 9110 section 7.8); any other only advertises.
-    let upgrade = matches!(head.code, 101 | 426) && outbound.version == Version::Http11;
-    if upgrade && protocols(head.fields).next().is_some() {
-        upgrade_line(out, head.fields);
-        out.extend_from_slice(b"connection: upgrade\r\n");
+    if head.connection.upgrade {
+        upgrade_of_response(out, head, outbound.version);
     }
     if outbound.close {
         out.extend_from_slice(b"connection: close\r\n");
@@ -207,6 +204,15 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+/// The `Upgrade` of the two answers that must have one (RFC 9110 section 7.8); any other only advertises.
+fn upgrade_of_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, version: Version) {
+    let must_say = matches!(head.code, 101 | 426) && version == Version::Http11;
+    if must_say && protocols(head.fields).next().is_some() {
+        upgrade_line(out, head.fields);
+        out.extend_from_slice(b"connection: upgrade\r\n");
+    }
 }
 
 /// One `Upgrade`, with all protocols that may be switched to; there must be one.

@@ -98,6 +98,7 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What all `Connection` fields of a message say together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own that the field lists")]
 pub(super) struct Connection {
     pub(super) close: bool,
     pub(super) keep_alive: bool,

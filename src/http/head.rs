@@ -164,10 +164,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             expects_continue: facts.expects_continue && version == Version::Http11,
             takes_trailers: facts.takes_trailers,
             // RFC 9110 section 7.8: in an HTTP/1.0 request an `Upgrade` is ignored, as is one that `Connection` does not name.
-            upgrades: facts.has_upgrade
-                && facts.connection.upgrade
-                && version == Version::Http11
-                && protocols(fields).next().is_some(),
+            upgrades: facts.connection.upgrade && version == Version::Http11 && protocols(fields).next().is_some(),
             connection: facts.connection,
         };
         Ok(Progress::Complete(head, length))
@@ -223,7 +220,9 @@ impl ResponseHead<'_, '_> {
         let limits = HeadLimits { bytes: usize::MAX, fields: MAX_FIELDS };
         let mut slots = slots();
         let parsed = RequestHead::parse(request, &mut slots, limits);
-        matches!(parsed, Ok(Progress::Complete(head, _)) if head.upgrades && accepts(self.fields, head.fields))
+        // RFC 9110 section 7.8: whoever sends `Upgrade` says in `Connection` that it is for this hop.
+        self.connection.upgrade
+            && matches!(parsed, Ok(Progress::Complete(head, _)) if head.upgrades && accepts(self.fields, head.fields))
     }
 }
 
@@ -237,7 +236,6 @@ struct Facts<'b> {
     chunked: bool,
     expects_continue: bool,
     takes_trailers: bool,
-    has_upgrade: bool,
     connection: Connection,
 }
 
@@ -263,7 +261,6 @@ impl<'b> Facts<'b> {
                     }
                     facts.expects_continue = true;
                 }
-                Field::Upgrade => facts.has_upgrade = true,
                 _ => {}
             }
         }

@@ -19,8 +19,6 @@ pub(super) enum Response {
         client_persists: bool,
         upstream_persists: bool,
     },
-    /// What came behind a 101.
-    Switched(Option<Buffer>),
 }
 
 /// What was at the beginning of a buffer.
@@ -31,6 +29,8 @@ pub(super) enum Taken {
     Interim(Option<Buffer>),
     /// A 101 before the request was whole.
     Early(Buffer),
+    /// A 101, now in the prelude, and what followed it.
+    Switched(Option<Buffer>),
     /// The response.
     Response(Response),
 }
@@ -84,7 +84,7 @@ pub(super) fn take_head(
         }
         seen.code = Some(code);
         seen.head_at = Some(Instant::now());
-        return Ok(Taken::Response(Response::Switched(rest)));
+        return Ok(Taken::Switched(rest));
     }
     compose_response(&mut composed, &head, &outbound);
     seen.code = Some(code);

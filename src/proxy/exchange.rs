@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 /// A request, composed for the backend.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request or the plan")]
 pub(super) struct Outgoing {
     /// The head, unless it stands before the body's first bytes in the pump.
     pub(super) head: Vec<u8>,
@@ -195,6 +196,8 @@ impl<'a> Exchange<'a> {
                 return Poll::Ready(Some(End::ClientGone));
             }
             match &mut self.response {
+                // Behind a 101, which the client has been sent now, no other head follows.
+                Response::Head(_) if self.seen.code.is_some() => return Poll::Ready(None),
                 Response::Head(_) => {
                     if let Err(end) = ready!(self.poll_head(cx)) {
                         return Poll::Ready(Some(end));
@@ -215,7 +218,6 @@ impl<'a> Exchange<'a> {
                         Err(PumpError::Sink) => End::ClientGone,
                     }));
                 }
-                Response::Switched(_) => return Poll::Ready(None),
             }
         }
     }
@@ -241,7 +243,7 @@ impl<'a> Exchange<'a> {
                         self.response = response;
                         return Poll::Ready(Ok(()));
                     }
-                    Taken::Interim(rest) => {
+                    Taken::Interim(rest) | Taken::Switched(rest) => {
                         *held = rest;
                         return Poll::Ready(Ok(()));
                     }
@@ -282,8 +284,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// What came behind a 101, and belongs to the tunnel.
-    pub(super) fn into_rest(self) -> Option<Buffer> {
-        if let Response::Switched(rest) = self.response { rest } else { None }
+    pub(super) fn take_rest(&mut self) -> Option<Buffer> {
+        if let Response::Head(rest) = &mut self.response { rest.take() } else { None }
     }
 
     fn blocks_on_client(&self, sends_body: bool) -> bool {
@@ -292,7 +294,6 @@ impl<'a> Exchange<'a> {
                 !self.prelude.is_empty() || (sends_body && self.outgoing.body.waits_for() == Side::Source)
             }
             Response::Body { pump, .. } => !self.prelude.is_empty() || pump.waits_for() == Side::Sink,
-            Response::Switched(_) => true,
         }
     }
 
@@ -305,7 +306,7 @@ impl<'a> Exchange<'a> {
             (_, true) => Stage::ClientTakes,
             (Response::Head(_), false) if sends_body => Stage::UpstreamTakes,
             (Response::Head(_), false) => Stage::Head,
-            (Response::Body { .. } | Response::Switched(_), false) => Stage::UpstreamBody,
+            (Response::Body { .. }, false) => Stage::UpstreamBody,
         };
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {

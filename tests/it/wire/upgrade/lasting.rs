@@ -213,13 +213,13 @@ fn an_idle_tunnel_holds_no_buffer() {
     for _ in 0..20 {
         let mut client = serin.client();
         switch(&mut client);
-        round_trip(&mut client, &[b'x'; 20_000]);
+        round_trip(&mut client, &vec![b'x'; 20_000]);
     }
     let before = serin.process.rss();
     let mut clients: Vec<_> = (0..TUNNELS).map(|_| serin.client()).collect();
     for client in &mut clients {
         switch(client);
-        round_trip(client, &[b'x'; 20_000]);
+        round_trip(client, &vec![b'x'; 20_000]);
     }
     let each = serin.process.rss().saturating_sub(before) / TUNNELS as u64;
     assert!(each < 8 << 10, "{each} bytes a tunnel");

@@ -56,6 +56,7 @@ fn a_switch_that_was_not_asked_for_is_a_bad_response() {
         (ASK.to_owned(), SWITCH.replace("echo", "other")),
         (ASK.to_owned(), SWITCH.replace("echo", "echo/2")),
         (ASK.to_owned(), unnamed.to_owned()),
+        (ASK.to_owned(), SWITCH.replace("Connection: Upgrade\r\n", "")),
     ] {
         let theirs = answer.clone();
         let (mut serin, _backend) = front(move |conn| {

@@ -16,7 +16,7 @@ fn bytes_go_both_ways_after_a_101() {
     let mut client = serin.client();
     assert_eq!(client.get("/before").status, 200);
     switch(&mut client);
-    for bytes in [&b"hello"[..], b"\0\r\n\r\nGET / HTTP/1.1\r\n\r\n", &[0xff; 100_000]] {
+    for bytes in [&b"hello"[..], b"\0\r\n\r\nGET / HTTP/1.1\r\n\r\n", &vec![0xff; 100_000]] {
         round_trip(&mut client, bytes);
     }
     let head = backend.requests().pop().expect("the one that asked").head;
@@ -71,26 +71,26 @@ fn the_end_of_one_direction_leaves_the_other_open() {
     client.wire.finish();
     assert_eq!(client.wire.until_end().unwrap(), b"after the end: a few words");
 
-    let (heard, hears) = mpsc::channel();
-    let heard = Mutex::new(heard);
+    let (to_test, from_backend) = mpsc::channel();
+    let to_test = Mutex::new(to_test);
     let (mut serin, _backend) = front(move |conn| {
         conn.head();
         conn.send(format!("{SWITCH}goodbye"));
         conn.wire.finish();
-        let _ = heard.lock().unwrap().send(conn.wire.until_end().ok());
+        let _ = to_test.lock().unwrap().send(conn.wire.until_end().ok());
     });
     let mut client = serin.client();
     switch(&mut client);
     assert_eq!(client.wire.until_end().unwrap(), b"goodbye");
     client.send("still here");
     drop(client);
-    assert_eq!(hears.recv_timeout(Duration::from_secs(5)), Ok(Some(b"still here".to_vec())));
+    assert_eq!(from_backend.recv_timeout(Duration::from_secs(5)), Ok(Some(b"still here".to_vec())));
 }
 
 #[test]
 fn a_reset_is_passed_on_as_a_reset() {
-    let (told, tells) = mpsc::channel();
-    let told = Mutex::new(told);
+    let (to_test, from_backend) = mpsc::channel();
+    let to_test = Mutex::new(to_test);
     let (mut serin, _backend) = front(move |conn| {
         let Some(request) = conn.request() else { return };
         conn.send(SWITCH);
@@ -99,7 +99,7 @@ fn a_reset_is_passed_on_as_a_reset() {
             let _ = conn.wire.exactly(1);
             conn.reset();
         } else {
-            let _ = told.lock().unwrap().send(conn.wire.until_end().map_err(|e| e.kind()));
+            let _ = to_test.lock().unwrap().send(conn.wire.until_end().map_err(|e| e.kind()));
         }
     });
     let mut client = serin.client();
@@ -111,7 +111,7 @@ fn a_reset_is_passed_on_as_a_reset() {
     client.send("PUT / HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 1\r\n\r\nx");
     switched(&mut client);
     client.reset();
-    assert_eq!(tells.recv_timeout(Duration::from_secs(5)), Ok(Err(ErrorKind::ConnectionReset)));
+    assert_eq!(from_backend.recv_timeout(Duration::from_secs(5)), Ok(Err(ErrorKind::ConnectionReset)));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_backends_last_words_reach_a_client_that_is_still_sending() {
 
 #[test]
 fn a_slow_side_holds_back_the_other_and_nothing_else() {
-    const WHOLE: usize = 64 << 20;
+    const WHOLE: u64 = 64 << 20;
     let sent = Arc::new(AtomicU64::new(0));
     let heard = Arc::new(AtomicBool::new(false));
     let (counter, theirs) = (Arc::clone(&sent), Arc::clone(&heard));
@@ -144,9 +144,9 @@ fn a_slow_side_holds_back_the_other_and_nothing_else() {
         let mut writer = conn.wire.stream().try_clone().unwrap();
         writer.set_write_timeout(None).unwrap();
         let counter = Arc::clone(&counter);
-        let writes = std::thread::spawn(move || {
+        let sending = std::thread::spawn(move || {
             for _ in 0..WHOLE >> 16 {
-                let _ = writer.write_all(&[b'x'; 1 << 16]);
+                let _ = writer.write_all(&vec![b'x'; 1 << 16]);
                 counter.fetch_add(1 << 16, SeqCst);
             }
         });
@@ -154,7 +154,7 @@ fn a_slow_side_holds_back_the_other_and_nothing_else() {
         if conn.wire.exactly(1 << 20).is_ok() {
             theirs.store(true, SeqCst);
         }
-        let _ = writes.join();
+        let _ = sending.join();
     });
     let mut client = serin.client();
     switch(&mut client);
@@ -167,11 +167,11 @@ fn a_slow_side_holds_back_the_other_and_nothing_else() {
         }
         now > 0 && since.elapsed() > Duration::from_millis(400)
     });
-    assert!((last as usize) < WHOLE / 2, "the kernel's own buffers hold some megabytes: {last}");
+    assert!(last < WHOLE / 2, "the kernel's own buffers hold some megabytes: {last}");
     client.send(vec![b'y'; 1 << 20]);
     eventually("the backend has heard the client", || heard.load(SeqCst));
     assert!(serin.process.rss() < before + (4 << 20), "{} KiB", (serin.process.rss() - before) >> 10);
-    client.wire.skip(WHOLE as u64).expect("it is all there in the end");
+    client.wire.skip(WHOLE).expect("it is all there in the end");
 }
 
 #[test]
