@@ -3,7 +3,7 @@
 //! After a switch a proxy sees bytes and no messages. Of the protocols that a client offers, those that would carry
 //! HTTP requests again are therefore not passed on: requests inside them would be matched by no rule, counted for no
 //! version, and could bring the forwarded fields that backends trust. That is how `h2c` is used to get past a proxy's
-//! rules (RFC 9113 section 3.1 has withdrawn it anyway). Leaving them out is always right: a server may ignore an
+//! rules (RFC 9113 section 3.1 deprecates it anyway). Leaving them out is always right: a server may ignore an
 //! `Upgrade`, and a client must expect that.
 
 use super::field::{Field, FieldLines, list};

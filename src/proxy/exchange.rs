@@ -127,7 +127,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Moves both directions on. Not to be polled again once ready; `None` when this did not end but become a tunnel:
+    /// Moves both directions on. Not to be polled again once ready; `None` when this did not end but became a tunnel:
     /// the backend has switched protocols, and the client has been told so.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         if let Some(since) = self.waits_since.take() {
