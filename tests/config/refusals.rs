@@ -203,7 +203,7 @@ fn settings() {
     refused(&with("limits: { headerCount: 0 }"), "`headerCount` cannot be 0");
     refused(&with("limits: { headerCount: 101 }"), "`headerCount` cannot be 101");
     refused(&with("limits: { connectionsPerWorker: 0 }"), "`connectionsPerWorker` cannot be 0");
-    for key in ["headerRead", "idle", "connect", "responseHead", "request"] {
+    for key in ["headerRead", "idle", "connect", "responseHead", "request", "tunnelIdle"] {
         refused(&with(&format!("timeouts: {{ {key}: 0s }}")), &format!("`{key}` cannot be 0s (`off` waits for ever)"));
         refused(&with(&format!("timeouts: {{ {key}: 10 }}")), "a duration needs a unit: `10s`, `10ms` or `10m`");
     }

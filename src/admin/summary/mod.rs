@@ -41,6 +41,7 @@ pub(super) fn of(config: &ConfigView) -> Value {
             "connect": timeout(plan.timeouts.connect),
             "responseHead": timeout(plan.timeouts.response_head),
             "request": timeout(plan.timeouts.request),
+            "tunnelIdle": timeout(plan.timeouts.tunnel_idle),
         },
         "headers": {
             "via": plan.headers.via,

@@ -46,6 +46,7 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
         ("timeouts.connect", timeout(timeouts.connect), timeout(of_timeouts.connect)),
         ("timeouts.responseHead", timeout(timeouts.response_head), timeout(of_timeouts.response_head)),
         ("timeouts.request", timeout(timeouts.request), timeout(of_timeouts.request)),
+        ("timeouts.tunnelIdle", timeout(timeouts.tunnel_idle), timeout(of_timeouts.tunnel_idle)),
         ("headers.via", headers.via.to_string(), of_headers.via.to_string()),
         ("headers.requestId", headers.request_id.to_string(), of_headers.request_id.to_string()),
         ("headers.forwarded", headers.forwarded.to_string(), of_headers.forwarded.to_string()),
