@@ -249,7 +249,7 @@ impl Controller {
         let all = self.judges.iter().zip(&self.plan.rollouts).enumerate();
         let begun = all.filter_map(|(index, (judge, spec))| {
             let State { standing, history, .. } = &judge.trial.state;
-            let waits = matches!(standing, Standing::Promoting { returning: false, .. }) && !spec.stable_caught_up;
+            let waits = matches!(standing, Standing::Promoting { returning: None, .. }) && !spec.stable_caught_up;
             let decision = history.iter().rev().find(|decision| begins_promotion(decision))?;
             waits.then(|| Told::new(&self.plan, index, judge, (**decision).clone()))
         });

@@ -94,6 +94,7 @@ impl Judge {
         if self.stable.follow(plan.series_key(spec.rule, spec.stable), length, &read) {
             self.guards.iter_mut().chain(&mut self.promotion).for_each(Guard::forget_stable);
         }
+        self.find();
         let moment = Moment { spec, seen: &self.seen, now };
         let (trial, actions) = step(&moment, &self.trial, Event::Planned);
         self.take(spec, trial, actions, read)
@@ -126,7 +127,8 @@ impl Judge {
         // A canary that is out is judged no more: what it was taken out for stays to be seen.
         if self.trial.state.standing.canary_gets_traffic() {
             let split = (self.weight(plan, spec, spec.canary), self.weight(plan, spec, spec.stable));
-            if self.split.is_none_or(|before| moved(before, split)) {
+            // A weight of 0 is that of a canary whose endpoints went away: it comes back to what it had.
+            if self.split.is_none_or(|before| split.0 > 0.0 && moved(before, split)) {
                 self.split = Some(split);
                 let guards = self.guards.iter_mut().chain(&mut self.promotion);
                 guards.for_each(|guard| guard.resplit(share_of(split)));
@@ -135,17 +137,23 @@ impl Judge {
             guards.for_each(|guard| guard.observe(&canary, &stable, now));
             self.seen.requests += canary.judged;
             self.seen.failed += canary.failed;
+            self.seen.step_requests += canary.judged;
         }
         let split = self.split.filter(|_| self.trial.state.standing.is_returning());
         self.seen.stable_breach =
             self.returning.observe(spec, split.map(|split| 1.0 - share_of(split)), &stable, &canary, now);
-        self.seen.findings = self.guards.iter().map(Guard::finding).collect();
-        self.seen.promotion = self.promotion.iter().map(Guard::finding).collect();
+        self.find();
         (self.seen.stable_ready, self.seen.canary_ready) = (self.stable.ready, self.canary.ready);
         self.seen.weight = self.weight(plan, spec, spec.canary);
         let moment = Moment { spec, seen: &self.seen, now };
         let (trial, actions) = step(&moment, &self.trial, Event::Observed);
         self.take(spec, trial, actions, read)
+    }
+
+    /// What each limit comes to now.
+    fn find(&mut self) {
+        self.seen.findings = self.guards.iter().map(Guard::finding).collect();
+        self.seen.promotion = self.promotion.iter().map(Guard::finding).collect();
     }
 
     /// The weight of `backend` in force, in percent of the rule's traffic.
@@ -173,6 +181,9 @@ impl Judge {
         actions: Vec<Action>,
         read: impl Fn(&SeriesKey) -> Totals,
     ) -> Vec<Action> {
+        if trial.state.standing.at() != self.trial.state.standing.at() {
+            self.seen.step_requests = 0;
+        }
         self.trial = trial;
         if actions.contains(&Action::ForgetEvidence) {
             let share = self.split.map(share_of);

@@ -50,8 +50,8 @@ pub enum Standing {
     Promoting {
         /// What the canary keeps until stable has been rolled forward, in percent.
         weight: f64,
-        /// Whether it has been, and the traffic goes back.
-        returning: bool,
+        /// Once it has been, and the traffic goes back: what the canary still has, in percent.
+        returning: Option<f64>,
     },
     /// Stable runs what the canary was.
     Succeeded,
@@ -68,6 +68,9 @@ pub enum PausedFrom {
     Progressing(At),
     /// With stable's rolling forward, the canary at this weight.
     Promoting(f64),
+    /// The same, after a return that was stopped because stable breached a limit: what is known of stable is worse than
+    /// any breach of the canary's.
+    StableFailed(f64),
 }
 
 /// A step that a rollout is in. It knows its weight, so that an edit of the steps never moves users by itself.
@@ -163,12 +166,11 @@ impl Standing {
 
     /// Whether the traffic goes back to a stable that has been rolled forward.
     pub(super) fn is_returning(&self) -> bool {
-        matches!(self, Self::Promoting { returning: true, .. })
+        matches!(self, Self::Promoting { returning: Some(_), .. })
     }
 
-    /// The canary's part, 0 to 1, of what it and stable have together, when the rollout owns the weights; the part
-    /// that is `left` (1 to 0) while the traffic returns to stable.
-    pub(super) fn share(&self, left: f64) -> f64 {
+    /// The canary's part, 0 to 1, of what it and stable have together, when the rollout owns the weights.
+    pub(super) fn share(&self) -> f64 {
         let percent = match self {
             // A canary that has no ready endpoint is asked nothing: its share is stable's until it is back.
             Self::Waiting { .. }
@@ -178,9 +180,9 @@ impl Standing {
             Self::Progressing { at } => at.map_or(0.0, |at| at.weight),
             Self::Paused { from: PausedFrom::Progressing(at), weight: None } => at.weight,
             Self::Paused { weight: Some(weight), .. }
-            | Self::Paused { from: PausedFrom::Promoting(weight), weight: None }
-            | Self::Promoting { weight, returning: false } => *weight,
-            Self::Promoting { weight, returning: true } => weight * left,
+            | Self::Paused { from: PausedFrom::Promoting(weight) | PausedFrom::StableFailed(weight), weight: None }
+            | Self::Promoting { weight, returning: None }
+            | Self::Promoting { returning: Some(weight), .. } => *weight,
         };
         percent / 100.0
     }

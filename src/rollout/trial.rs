@@ -4,7 +4,7 @@ use super::limits::{Finding, Verdict};
 use super::record::LimitRecord;
 use super::state::{Standing, State};
 use super::time::Now;
-use crate::plan::Rollout;
+use crate::plan::{Limit, Rollout};
 use std::time::Duration;
 
 /// A rollout at one moment.
@@ -30,7 +30,7 @@ pub struct Progress {
     pub told_stalled: bool,
     /// Time without a ready canary.
     pub waited: Duration,
-    /// Time that the traffic has had to return to stable.
+    /// Time since the last part of the traffic returned to stable.
     pub returned: Duration,
     /// As of the last tick.
     pub canary_ready: bool,
@@ -57,6 +57,8 @@ pub struct Observation {
     pub requests: u64,
     /// Those of them that failed.
     pub failed: u64,
+    /// Requests that the canary was judged by since the present step began: a step is not held on another's.
+    pub step_requests: u64,
 }
 
 /// A webhook's answer.
@@ -87,13 +89,10 @@ impl Trial {
 
     /// The canary's part, 0 to 1, of what it and stable have together; `None` is what the file says.
     pub fn share(&self, spec: &Rollout) -> Option<f64> {
-        let Some(progression) = &spec.progression else {
+        if spec.progression.is_none() {
             return (!self.state.standing.canary_gets_traffic()).then_some(0.0);
-        };
-        let over = progression.promotion.return_over;
-        let left = if over.is_zero() { 0.0 } else { 1.0 - self.progress.returned.div_duration_f64(over).min(1.0) };
-        // In hundredths, so that a return is a hundred snapshots and not one a tick.
-        Some(self.state.standing.share((left * 100.0).ceil() / 100.0))
+        }
+        Some(self.state.standing.share())
     }
 
     /// Stands in `standing` from now on; what was earned where it stood before is gone.
@@ -128,6 +127,21 @@ impl Observation {
         let promotion = spec.progression.iter().flat_map(|progression| &progression.promotion.limits);
         let limits = spec.rollback.iter().zip(&self.findings).chain(promotion.zip(&self.promotion));
         limits.map(|(limit, finding)| LimitRecord::new(limit, finding)).collect()
+    }
+
+    /// Whether the step has requests of its own, as many as any of the limits needs.
+    pub(super) fn is_enough(&self, spec: &Rollout) -> bool {
+        self.step_requests >= Self::needed(spec)
+    }
+
+    /// How many requests each step needs.
+    pub(super) fn needed(spec: &Rollout) -> u64 {
+        let promotion = spec.progression.iter().flat_map(|progression| &progression.promotion.limits);
+        let needed = spec.rollback.iter().chain(promotion).filter_map(|limit| match limit {
+            Limit::Requests(limit) => Some(limit.min_requests),
+            Limit::Query(_) => None,
+        });
+        needed.max().unwrap_or(0)
     }
 
     fn all(&self) -> impl Iterator<Item = &Finding> {

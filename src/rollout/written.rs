@@ -25,8 +25,12 @@ pub(super) struct Written {
     /// What was set by hand, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set_weight: Option<f64>,
+    /// What the canary still has of that while the traffic returns to stable, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    returning: Option<f64>,
+    /// Paused because the stable that the traffic returned to breached a limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    returning: bool,
+    stable_failed: bool,
     failed_revisions: VecDeque<Arc<str>>,
     last_decision: Option<Arc<Decision>>,
     #[serde(default)]
@@ -41,9 +45,14 @@ impl From<State> for Written {
             _ => (None, None),
         };
         let promoting = match state.standing {
-            Standing::Promoting { weight, .. } | Standing::Paused { from: PausedFrom::Promoting(weight), .. } => {
+            Standing::Promoting { weight, .. }
+            | Standing::Paused { from: PausedFrom::Promoting(weight) | PausedFrom::StableFailed(weight), .. } => {
                 Some(weight)
             }
+            _ => None,
+        };
+        let returning = match state.standing {
+            Standing::Promoting { returning, .. } => returning,
             _ => None,
         };
         Self {
@@ -54,7 +63,8 @@ impl From<State> for Written {
             weight: at.map(|at| at.weight).or(promoting),
             paused_from,
             set_weight,
-            returning: matches!(state.standing, Standing::Promoting { returning: true, .. }),
+            returning,
+            stable_failed: matches!(state.standing, Standing::Paused { from: PausedFrom::StableFailed(_), .. }),
             failed_revisions: state.failed_revisions,
             last_decision: state.last_decision,
             history: state.history,
@@ -67,7 +77,7 @@ impl TryFrom<Written> for State {
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
         let is_weight = |weight: &f64| (0.0..=100.0).contains(weight);
-        if ![written.weight, written.set_weight].iter().flatten().all(is_weight) {
+        if ![written.weight, written.set_weight, written.returning].iter().flatten().all(is_weight) {
             return Err("a weight is not between 0 and 100");
         }
         let at = match (written.step, written.weight) {
@@ -83,6 +93,7 @@ impl TryFrom<Written> for State {
                 let from = match written.paused_from {
                     Some(Phase::Waiting) => PausedFrom::Waiting,
                     Some(Phase::Progressing) => PausedFrom::Progressing(at.ok_or("it was paused in no step")?),
+                    Some(Phase::Promoting) if written.stable_failed => PausedFrom::StableFailed(promoting?),
                     Some(Phase::Promoting) => PausedFrom::Promoting(promoting?),
                     _ => return Err("it does not say where it was paused"),
                 };
@@ -108,7 +119,7 @@ impl PausedFrom {
         match self {
             Self::Waiting => Phase::Waiting,
             Self::Progressing(_) => Phase::Progressing,
-            Self::Promoting(_) => Phase::Promoting,
+            Self::Promoting(_) | Self::StableFailed(_) => Phase::Promoting,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One step forward: from waiting to the first step, from step to step, from the last to the promotion, and through it.
 
+use super::message::gate;
 use super::{Action, Change, Moment};
 use crate::plan::{Inconclusive, Then, WebhookKind};
 use crate::rollout::gates::{Point, shut};
@@ -7,6 +8,7 @@ use crate::rollout::limits::Reason;
 use crate::rollout::record::{Grounds, Kind};
 use crate::rollout::state::{At, PausedFrom, Standing};
 use crate::rollout::time::duration_text;
+use crate::rollout::trial::Observation;
 use std::time::Duration;
 
 /// A ready canary before its first request.
@@ -19,7 +21,8 @@ pub(super) fn start(change: Change<'_>, elapsed: Duration) -> Change<'_> {
         None => first(change, Grounds::Plan),
         // People take their time to confirm; a smoke test that does not pass is something to be told about.
         Some(index) if spec.webhooks[index].kind == WebhookKind::PreRollout => {
-            stall(change, elapsed, progression.inconclusive)
+            let why = gate(&change.moment, &change.trial).unwrap_or_default();
+            stall(change, elapsed, progression.inconclusive, why)
         }
         Some(_) => change,
     }
@@ -37,11 +40,12 @@ pub(super) fn hold(mut change: Change<'_>, at: At, elapsed: Duration) -> Change<
     let (spec, seen) = (change.moment.spec, change.moment.seen);
     let Some(progression) = &spec.progression else { return change };
     let Some(step) = progression.steps.get(at.step) else { return change };
-    if !seen.is_healthy() {
-        return stall(change, elapsed, progression.inconclusive);
+    if !seen.is_healthy() || !seen.is_enough(spec) {
+        let why = why(&change.moment);
+        return stall(change, elapsed, progression.inconclusive, why);
     }
     let progress = &mut change.trial.progress;
-    (progress.stalled, progress.told_stalled) = (Duration::ZERO, false);
+    (progress.stalled, progress.told_stalled, progress.waited) = (Duration::ZERO, false, Duration::ZERO);
     progress.held = (progress.held + elapsed).min(step.hold);
     if progress.held < step.hold {
         return change;
@@ -66,74 +70,90 @@ pub(super) fn next(change: Change<'_>, at: At, grounds: Grounds) -> Change<'_> {
 
 /// All steps are done; the canary keeps `weight`.
 pub(super) fn promoting(change: Change<'_>, weight: f64, grounds: Grounds) -> Change<'_> {
-    change.enter(Standing::Promoting { weight, returning: false }, Kind::Promoting, grounds)
+    change.enter(Standing::Promoting { weight, returning: None }, Kind::Promoting, grounds)
 }
 
 /// The canary keeps its traffic until stable has been rolled forward and is ready; then it returns, bit by bit.
-pub(super) fn promote(mut change: Change<'_>, weight: f64, returning: bool, elapsed: Duration) -> Change<'_> {
+pub(super) fn promote(change: Change<'_>, weight: f64, returning: Option<f64>, elapsed: Duration) -> Change<'_> {
     let (spec, seen) = (change.moment.spec, change.moment.seen);
-    let Some(progression) = &spec.progression else { return change };
     match (returning, spec.stable_caught_up && seen.stable_ready) {
-        (false, false) => change,
-        (false, true) => change.enter(Standing::Promoting { weight, returning: true }, Kind::Returning, Grounds::Plan),
-        // Back to the side that is well.
-        (true, false) => promoting(change, weight, Grounds::StableNotReady),
-        (true, true) if seen.stable_breach.is_some() => stop_returning(change, weight),
-        (true, true) => {
-            let returned = change.trial.progress.returned + elapsed;
-            if returned >= progression.promotion.return_over {
-                return change.enter(Standing::Succeeded, Kind::Promoted, Grounds::Plan);
-            }
-            let before = change.trial.share(spec);
-            change.trial.progress.returned = returned;
-            let share = change.trial.share(spec);
-            if share != before {
-                change.actions.push(Action::SetCanaryShare(share));
-            }
-            change
+        (None, false) => change,
+        (None, true) => {
+            let standing = Standing::Promoting { weight, returning: Some(weight) };
+            change.enter(standing, Kind::Returning, Grounds::Plan)
         }
+        // Back to the side that is well.
+        (Some(_), false) => promoting(change, weight, Grounds::StableNotReady),
+        (Some(_), true) if seen.stable_breach.is_some() => stop_returning(change, weight),
+        (Some(left), true) => give_back(change, weight, left, elapsed),
     }
+}
+
+/// A part of the traffic returns: in hundredths, so that a return is a hundred snapshots and not one a tick. Each one is
+/// saved: whoever has been returned stays where they are over a restart.
+fn give_back(mut change: Change<'_>, weight: f64, left: f64, elapsed: Duration) -> Change<'_> {
+    let spec = change.moment.spec;
+    let Some(progression) = &spec.progression else { return change };
+    let part = progression.promotion.return_over / 100;
+    let waited = change.trial.progress.returned + elapsed;
+    let parts = if part.is_zero() { 100 } else { (waited.as_nanos() / part.as_nanos()).min(100) };
+    let parts = u32::try_from(parts).expect("at most 100");
+    change.trial.progress.returned = waited.saturating_sub(part * parts);
+    if parts == 0 {
+        return change;
+    }
+    let left = left - weight * f64::from(parts) / 100.0;
+    // Less than half a part is what adding hundredths up leaves over.
+    if left <= weight / 200.0 {
+        return change.enter(Standing::Succeeded, Kind::Promoted, Grounds::Plan);
+    }
+    change.trial.state.standing = Standing::Promoting { weight, returning: Some(left) };
+    change.actions.push(Action::SetCanaryShare(change.trial.share(spec)));
+    change.actions.push(Action::Save);
+    change
 }
 
 /// What stable runs now does worse than its limits: the canary takes the traffic again, and people decide.
 fn stop_returning(change: Change<'_>, weight: f64) -> Change<'_> {
     let Some(breach) = change.moment.seen.stable_breach.clone() else { return change };
-    let standing = Standing::Paused { from: PausedFrom::Promoting(weight), weight: None };
+    let standing = Standing::Paused { from: PausedFrom::StableFailed(weight), weight: None };
     change.enter(standing, Kind::ReturnStopped, Grounds::StableBreach(breach))
 }
 
 /// The canary's endpoints went away during the promotion, and stable's are there.
-pub(super) fn without_canary(change: Change<'_>, weight: f64, returning: bool) -> Change<'_> {
+pub(super) fn without_canary(change: Change<'_>, weight: f64, returning: Option<f64>) -> Change<'_> {
     let Some(progression) = &change.moment.spec.progression else { return change };
-    if returning && change.moment.spec.stable_caught_up {
+    if returning.is_some() && change.moment.spec.stable_caught_up {
         return change.enter(Standing::Succeeded, Kind::Promoted, Grounds::Plan);
     }
     let at = At::below(weight, &progression.steps);
     change.enter(Standing::Waiting { at: Some(at) }, Kind::CanaryNotReady, Grounds::Plan)
 }
 
-/// Time in which nothing could be concluded.
-fn stall(mut change: Change<'_>, elapsed: Duration, policy: Inconclusive) -> Change<'_> {
+/// Time in which nothing could be concluded, for the reason `why`.
+pub(super) fn stall(mut change: Change<'_>, elapsed: Duration, policy: Inconclusive, why: String) -> Change<'_> {
     let progress = &mut change.trial.progress;
     progress.stalled += elapsed;
     if progress.stalled < policy.after || progress.told_stalled {
         return change;
     }
-    let grounds = Grounds::Inconclusive { after: duration_text(policy.after), why: why(&change.moment) };
+    let grounds = Grounds::Inconclusive { after: duration_text(policy.after), why };
     match policy.then {
         Then::Rollback if change.moment.seen.stable_ready => change.roll_back(grounds),
         Then::Rollback => change,
-        Then::Hold => {
-            let (standing, progress) = (change.trial.state.standing, change.trial.progress);
-            let since = change.trial.state.since;
-            let mut change = change.enter(standing, Kind::Inconclusive, grounds);
-            // It stands where it stood: nothing that it earned there is gone.
-            change.trial.state.since = since;
-            change.trial.progress = progress;
-            change.trial.progress.told_stalled = true;
-            change
-        }
+        Then::Hold => tell_held(change, grounds),
     }
+}
+
+/// People are told, once, and it stands where it stood: nothing that it earned there is gone.
+pub(super) fn tell_held(change: Change<'_>, grounds: Grounds) -> Change<'_> {
+    let (standing, progress) = (change.trial.state.standing, change.trial.progress);
+    let since = change.trial.state.since;
+    let mut change = change.enter(standing, Kind::Inconclusive, grounds);
+    change.trial.state.since = since;
+    change.trial.progress = progress;
+    change.trial.progress.told_stalled = true;
+    change
 }
 
 /// What keeps the step from advancing, in words.
@@ -153,5 +173,8 @@ pub(super) fn why(moment: &Moment<'_>) -> String {
             })
         })
         .collect();
-    if unhealthy.is_empty() { "a webhook has not agreed".to_owned() } else { unhealthy.join("; ") }
+    if !unhealthy.is_empty() {
+        return unhealthy.join("; ");
+    }
+    format!("not enough requests in this step ({} of {})", seen.step_requests, Observation::needed(spec))
 }

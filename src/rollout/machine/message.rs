@@ -6,19 +6,27 @@ use crate::plan::Progression;
 use crate::rollout::gates::{Point, point, shut};
 use crate::rollout::limits::Verdict;
 use crate::rollout::record::Kind;
-use crate::rollout::state::{At, Standing};
+use crate::rollout::state::{At, PausedFrom, Standing};
 use crate::rollout::time::duration_text;
 use crate::rollout::trial::{HookAnswer, Trial};
 use std::time::Duration;
 
 /// The sentence.
 pub(in crate::rollout) fn message(moment: &Moment<'_>, trial: &Trial) -> String {
-    let (spec, seen) = (moment.spec, moment.seen);
+    let seen = moment.seen;
     let standing = trial.state.standing;
     let breached = seen.findings.iter().any(|finding| finding.verdict == Verdict::Breach);
     if standing.canary_gets_traffic() && breached && !seen.stable_ready {
         return "a limit is breached, but stable has no ready endpoint to take the traffic back".to_owned();
     }
+    let text = in_words(moment, trial);
+    // In every standing: it is where the traffic would go, or where it goes already.
+    let needed = !matches!(standing, Standing::Promoting { returning: None, .. });
+    if needed && !seen.stable_ready { format!("{text}; stable has no ready endpoint") } else { text }
+}
+
+fn in_words(moment: &Moment<'_>, trial: &Trial) -> String {
+    let (spec, standing) = (moment.spec, trial.state.standing);
     let gate = || gate(moment, trial);
     match standing {
         Standing::Waiting { .. } if !trial.progress.canary_ready => match &spec.progression {
@@ -35,19 +43,32 @@ pub(in crate::rollout) fn message(moment: &Moment<'_>, trial: &Trial) -> String 
             Some(progression) => gate().unwrap_or_else(|| holding(moment, trial, progression, at)),
             None => String::new(),
         },
+        Standing::Paused { from: PausedFrom::StableFailed(_), .. } => {
+            let stopped = trial.state.history.iter().rfind(|decision| decision.event == Kind::ReturnStopped);
+            let why = stopped.map(|decision| format!(": {}", decision.grounds)).unwrap_or_default();
+            format!("paused, the return of the traffic was stopped{why}; `serin resume {}` begins it again", spec.name)
+        }
+        Standing::Paused { from: PausedFrom::Promoting(_), weight: Some(left) } => {
+            format!(
+                "paused while the traffic returns, {left} % still with the canary; `serin resume {}` goes on",
+                spec.name
+            )
+        }
         Standing::Paused { weight, .. } => {
             let set = weight.map(|weight| format!(" at a weight of {weight} %, set by hand")).unwrap_or_default();
-            let last = trial.state.history.back().filter(|decision| decision.event == Kind::ReturnStopped);
-            let why = last.map(|decision| format!(": {}", decision.grounds)).unwrap_or_default();
-            format!("paused{set}{why}; `serin resume {}` goes on", spec.name)
+            format!("paused{set}; `serin resume {}` goes on", spec.name)
         }
-        Standing::Promoting { returning: false, .. } if spec.stable_caught_up => {
+        Standing::Promoting { returning: None, .. } if spec.stable_caught_up => {
             "waits for stable to have a ready endpoint".to_owned()
         }
-        Standing::Promoting { returning: false, .. } => {
+        Standing::Promoting { returning: None, .. } => {
             format!("waits for stable to run {}: roll it forward, and set its `version`", trial.state.revision)
         }
-        Standing::Promoting { returning: true, .. } => "the traffic returns to stable".to_owned(),
+        Standing::Promoting { returning: Some(_), .. } => "the traffic returns to stable".to_owned(),
+        Standing::Succeeded if spec.progression.is_some() && !spec.stable_caught_up => format!(
+            "{} was promoted, and stable has another version again; `serin retry {}` rolls it out once more",
+            trial.state.revision, spec.name
+        ),
         Standing::Succeeded => format!("stable runs {}", trial.state.revision),
         Standing::RolledBack => {
             let why = trial.state.last_decision.as_ref().filter(|decision| decision.revision == trial.state.revision);
@@ -65,11 +86,12 @@ fn holding(moment: &Moment<'_>, trial: &Trial, progression: &Progression, at: At
         return format!("has passed every step; `serin promote {}` promotes it", moment.spec.name);
     }
     let text = format!("step {number} of {of}, held {} of {}", whole(held), whole(step.hold));
-    if moment.seen.is_healthy() { text } else { format!("{text}; {}", why(moment)) }
+    let counts = moment.seen.is_healthy() && moment.seen.is_enough(moment.spec);
+    if counts { text } else { format!("{text}; {}", why(moment)) }
 }
 
 /// The gate that it waits for.
-fn gate(moment: &Moment<'_>, trial: &Trial) -> Option<String> {
+pub(super) fn gate(moment: &Moment<'_>, trial: &Trial) -> Option<String> {
     let point: Point = point(moment.spec, trial)?;
     let index = shut(moment.spec, point, &moment.seen.heard)?;
     let hook = &moment.spec.webhooks[index];

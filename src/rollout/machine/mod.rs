@@ -3,8 +3,8 @@
 //! Pure, so that every sequence of events can be tried in a test. It reads no counter, no clock and no file; whoever
 //! calls it carries the actions out, in the order given: the traffic first, then the state, then everyone who is told.
 //!
-//! Three things hold whatever happens. The canary's share is a function of the trial alone, so a state that was saved
-//! and loaded gives the same traffic or less. A revision that failed is remembered by name: a reload, a restart or
+//! Three things hold whatever happens. The canary's share is a function of the state alone, so one that was saved and
+//! loaded gives the same traffic. A revision that failed is remembered by name: a reload, a restart or
 //! another revision in between does not let it back in, only [`Verb::Retry`] does. And one event moves a rollout by one
 //! step at most.
 
@@ -63,7 +63,7 @@ pub struct Moment<'a> {
 
 /// One event.
 pub fn step(moment: &Moment<'_>, trial: &Trial, event: Event) -> (Trial, Vec<Action>) {
-    let change = Change { moment: *moment, trial: trial.clone(), actions: Vec::new() };
+    let change = Change { moment: *moment, trial: trial.clone(), actions: Vec::new(), anew: false };
     let change = match event {
         _ if trial.state.revision != moment.spec.revision => planned::begin(change),
         Event::Planned => planned::adopt(change),
@@ -77,7 +77,7 @@ pub fn step(moment: &Moment<'_>, trial: &Trial, event: Event) -> (Trial, Vec<Act
 /// # Errors
 /// When it makes no sense where the rollout stands: why, and what could be done instead.
 pub fn obey(moment: &Moment<'_>, trial: &Trial, verb: Verb) -> Result<(Trial, Vec<Action>), String> {
-    let change = Change { moment: *moment, trial: trial.clone(), actions: Vec::new() };
+    let change = Change { moment: *moment, trial: trial.clone(), actions: Vec::new(), anew: false };
     let change = obey::obey(change, verb)?;
     Ok((change.trial, change.actions))
 }
@@ -87,6 +87,8 @@ struct Change<'a> {
     moment: Moment<'a>,
     trial: Trial,
     actions: Vec<Action>,
+    /// Whether what was seen was another revision's, and does not belong into a decision about this one.
+    anew: bool,
 }
 
 impl Change<'_> {
@@ -105,12 +107,12 @@ impl Change<'_> {
             revision: Arc::clone(&self.trial.state.revision),
             at: now.wall,
             event,
-            step: at.map(|at| at.step + 1),
-            weight: seen.weight,
-            requests: seen.requests,
-            failed: seen.failed,
+            step: at.filter(|_| !self.anew).map(|at| at.step + 1),
+            weight: if self.anew { 0.0 } else { seen.weight },
+            requests: if self.anew { 0 } else { seen.requests },
+            failed: if self.anew { 0 } else { seen.failed },
             grounds,
-            limits: seen.records(spec),
+            limits: if self.anew { Vec::new() } else { seen.records(spec) },
         };
         if event == Kind::RolledBack {
             self.trial.state.keep_out();

@@ -34,8 +34,14 @@ fn abort(change: Change<'_>, standing: Standing) -> Outcome<'_> {
 }
 
 fn retry(mut change: Change<'_>, standing: Standing) -> Outcome<'_> {
-    if standing != Standing::RolledBack {
-        return Err("there is nothing to retry: only what was rolled back can be".to_owned());
+    let spec = change.moment.spec;
+    match standing {
+        Standing::RolledBack | Standing::Succeeded if spec.progression.is_some() && spec.stable_caught_up => {
+            return Err(format!("stable runs {} already: there is nothing to try", change.trial.state.revision));
+        }
+        // Promoted once, and stable has gone back to another version since.
+        Standing::RolledBack | Standing::Succeeded => {}
+        _ => return Err("there is nothing to retry: only what was rolled back can be".to_owned()),
     }
     let state = &mut change.trial.state;
     let revision = state.revision.clone();
@@ -52,10 +58,7 @@ fn pause(change: Change<'_>, standing: Standing) -> Outcome<'_> {
             (at.map_or(PausedFrom::Waiting, PausedFrom::Progressing), None)
         }
         // Where the return has come to, not back to where it began.
-        Standing::Promoting { weight, returning } => {
-            let now = change.trial.share(change.moment.spec).map(|share| share * 100.0);
-            (PausedFrom::Promoting(weight), now.filter(|_| returning))
-        }
+        Standing::Promoting { weight, returning } => (PausedFrom::Promoting(weight), returning),
         Standing::Paused { .. } => return Err("it is paused already; `serin resume` goes on".to_owned()),
         Standing::Succeeded | Standing::RolledBack => return Err("no canary is on trial".to_owned()),
     };
@@ -74,7 +77,9 @@ fn resume(change: Change<'_>, standing: Standing, verb: Verb) -> Outcome<'_> {
     let next = match from {
         PausedFrom::Waiting => Standing::NEW,
         PausedFrom::Progressing(at) => Standing::Progressing { at: Some(at) },
-        PausedFrom::Promoting(weight) => Standing::Promoting { weight, returning: false },
+        PausedFrom::Promoting(all) | PausedFrom::StableFailed(all) => {
+            Standing::Promoting { weight: all, returning: weight }
+        }
     };
     let mut change = change.enter(next, Kind::Resumed, said(verb));
     change.trial.progress.held = held;
@@ -89,13 +94,14 @@ fn promote(change: Change<'_>, standing: Standing, full: bool) -> Outcome<'_> {
         Standing::Waiting { .. } if !change.trial.progress.canary_ready => {
             Err("the canary has no ready endpoint yet".to_owned())
         }
-        Standing::Promoting { returning: true, .. } => Err("the traffic is returning to stable already".to_owned()),
+        Standing::Promoting { returning: Some(_), .. } => Err("the traffic is returning to stable already".to_owned()),
         Standing::Promoting { .. } => Err(format!(
             "it waits for stable: roll it forward to {}, and set its `version` in the config",
             change.trial.state.revision
         )),
         Standing::Succeeded => Err("no canary is on trial".to_owned()),
         Standing::RolledBack => Err("the canary is out; `serin retry` gives it another trial".to_owned()),
+        _ if full && !change.trial.progress.canary_ready => Err("the canary has no ready endpoint".to_owned()),
         _ if full => Ok(advance::promoting(change, last, said(verb))),
         Standing::Paused { .. } => resume(change, standing, verb),
         Standing::Waiting { at: None } => Ok(advance::first(change, said(verb))),
@@ -113,7 +119,8 @@ fn set_weight(change: Change<'_>, standing: Standing, weight: f64) -> Outcome<'_
         Standing::Succeeded => Err("no canary is on trial".to_owned()),
         _ if !change.trial.progress.canary_ready => Err("the canary has no ready endpoint".to_owned()),
         _ => {
-            // It goes on in the step that gives no more than what people have seen it bear.
+            // It goes on in the last step that gives no more than what people have seen it bear, or in the first.
+            let weight = weight + 0.0; // -0 is 0
             let from = PausedFrom::Progressing(At::below(weight, &progression.steps));
             let standing = Standing::Paused { from, weight: Some(weight) };
             Ok(change.enter(standing, Kind::WeightSet, said(Verb::SetWeight(weight))))

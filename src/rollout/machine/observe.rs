@@ -5,7 +5,7 @@ use super::{Change, advance};
 use crate::plan::WebhookKind;
 use crate::rollout::limits::Verdict;
 use crate::rollout::record::{Grounds, Kind, LimitRecord};
-use crate::rollout::state::Standing;
+use crate::rollout::state::{At, PausedFrom, Standing};
 use crate::rollout::time::duration_text;
 use crate::rollout::trial::HookAnswer;
 use std::time::Duration;
@@ -15,17 +15,29 @@ pub(super) fn judge(mut change: Change<'_>) -> Change<'_> {
     let elapsed = change.trial.progress.tick(change.moment.now);
     change.trial.progress.canary_ready = change.moment.seen.canary_ready;
     if let Some(grounds) = breach(&change) {
-        return change.roll_back(grounds);
+        return match change.trial.state.standing {
+            // The stable that it would be rolled back to has just breached a limit itself: people decide, and are told.
+            Standing::Paused { from: PausedFrom::StableFailed(_), .. } if matches!(grounds, Grounds::Limit(_)) => {
+                if change.trial.progress.told_stalled {
+                    change
+                } else {
+                    advance::tell_held(change, grounds)
+                }
+            }
+            _ => change.roll_back(grounds),
+        };
     }
     match (change.trial.state.standing, change.moment.seen.canary_ready) {
-        (Standing::Waiting { .. }, false) => wait(change, elapsed),
-        (Standing::Waiting { at: Some(at) }, true) => {
-            change.enter(Standing::Progressing { at: Some(at) }, Kind::CanaryReady, Grounds::Plan)
+        (Standing::Waiting { at: None }, false) => wait(change, None, elapsed),
+        (Standing::Waiting { at: Some(at) }, ready) => {
+            let change = wait(change, Some(at), elapsed);
+            if !ready || !change.actions.is_empty() {
+                return change;
+            }
+            flip(change, Standing::Progressing { at: Some(at) }, Kind::CanaryReady)
         }
         (Standing::Waiting { at: None }, true) => advance::start(change, elapsed),
-        (Standing::Progressing { at }, false) => {
-            change.enter(Standing::Waiting { at }, Kind::CanaryNotReady, Grounds::Plan)
-        }
+        (Standing::Progressing { at }, false) => flip(change, Standing::Waiting { at }, Kind::CanaryNotReady),
         (Standing::Promoting { weight, returning }, false) if change.moment.seen.stable_ready => {
             advance::without_canary(change, weight, returning)
         }
@@ -66,14 +78,28 @@ fn breach(change: &Change<'_>) -> Option<Grounds> {
     })
 }
 
-/// No ready canary: for how long?
-fn wait(mut change: Change<'_>, elapsed: Duration) -> Change<'_> {
+/// No ready canary since the last tick: for how long now?
+fn wait(mut change: Change<'_>, at: Option<At>, elapsed: Duration) -> Change<'_> {
     change.trial.progress.waited += elapsed;
-    let deadline = change.moment.spec.progression.as_ref().map(|progression| progression.progress_deadline);
-    match deadline {
-        Some(deadline) if change.trial.progress.waited >= deadline => {
-            change.roll_back(Grounds::ProgressDeadline { after: duration_text(deadline) })
-        }
-        _ => change,
+    let Some(progression) = &change.moment.spec.progression else { return change };
+    let deadline = progression.progress_deadline;
+    if change.trial.progress.waited >= deadline {
+        return change.roll_back(Grounds::ProgressDeadline { after: duration_text(deadline) });
     }
+    // Before the first step the deadline is all there is to wait for.
+    if at.is_none() {
+        return change;
+    }
+    advance::stall(change, elapsed, progression.inconclusive, "the canary has no ready endpoint".to_owned())
+}
+
+/// The canary's endpoints came or went. Only healthy time ends what has been waited for: one that comes and goes and
+/// comes again runs into its deadlines all the same.
+fn flip(change: Change<'_>, standing: Standing, event: Kind) -> Change<'_> {
+    let before = change.trial.progress;
+    let mut change = change.enter(standing, event, Grounds::Plan);
+    let progress = &mut change.trial.progress;
+    (progress.waited, progress.stalled) = (before.waited, before.stalled);
+    progress.told_stalled = before.told_stalled;
+    change
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 /// Another revision: out if it failed before, otherwise on trial from nothing.
 pub(super) fn begin(mut change: Change<'_>) -> Change<'_> {
     let spec = change.moment.spec;
+    change.anew = true;
     let state = &mut change.trial.state;
     state.revision = Arc::clone(&spec.revision);
     let failed_before = state.failed_revisions.contains(&state.revision);
@@ -50,7 +51,9 @@ pub(super) fn adopt(change: Change<'_>) -> Change<'_> {
         if same { at } else { At::below(at.weight, steps) }
     };
     let next = match standing {
-        Standing::Waiting { at: None } if change.moment.spec.stable_caught_up => Standing::Succeeded,
+        Standing::Waiting { at: None } | Standing::Progressing { at: None } if change.moment.spec.stable_caught_up => {
+            Standing::Succeeded
+        }
         Standing::Waiting { at: Some(at) } => Standing::Waiting { at: Some(moved(at)) },
         Standing::Progressing { at: Some(at) } => Standing::Progressing { at: Some(moved(at)) },
         Standing::Progressing { at: None } => Standing::NEW,

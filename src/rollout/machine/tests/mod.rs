@@ -1,7 +1,9 @@
 //! A rollout that is walked through its life; and what is tried on it, each in a file of its own.
 
 mod by_hand;
+mod evidence;
 mod random;
+mod returns;
 mod steps;
 mod table;
 
@@ -95,6 +97,7 @@ fn observed(verdict: Verdict, canary_ready: bool) -> Observation {
         weight: 10.0,
         requests: 16,
         failed: 8,
+        step_requests: 1_000,
         ..Observation::default()
     }
 }

@@ -108,6 +108,7 @@ fn a_canary_that_is_not_ready_in_time_is_out_and_one_that_goes_away_gets_nothing
     walk.ticks(1);
     assert_eq!((walk.phase(), walk.share()), (Phase::Progressing, Some(0.5)), "the same step, from its beginning");
     assert_eq!(walk.trial.progress.held, Duration::ZERO);
+    walk.ticks(1);
     walk.seen.canary_ready = false;
     walk.ticks(600);
     assert_eq!(walk.phase(), Phase::Waiting);
@@ -120,7 +121,7 @@ fn a_canary_that_is_not_ready_in_time_is_out_and_one_that_goes_away_gets_nothing
 fn stable_not_ready_keeps_the_traffic_on_the_side_that_is_well() {
     let mut walk = Walk::new(stepped("1"));
     walk.spec.stable_caught_up = true;
-    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: true };
+    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: Some(100.0) };
     walk.ticks(10);
     assert!(walk.share().unwrap() < 1.0);
     walk.seen.stable_ready = false;
@@ -138,7 +139,7 @@ fn stable_not_ready_keeps_the_traffic_on_the_side_that_is_well() {
 fn a_stable_that_breaches_while_the_traffic_returns_to_it_gives_it_back_and_waits_for_people() {
     let mut walk = Walk::new(stepped("1"));
     walk.spec.stable_caught_up = true;
-    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: true };
+    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: Some(100.0) };
     walk.ticks(10);
     assert!(walk.share().unwrap() < 1.0);
     walk.seen.stable_breach = Some(LimitRecord::new(&limit(), &finding(Verdict::Breach)));
@@ -158,12 +159,12 @@ fn a_stable_that_breaches_while_the_traffic_returns_to_it_gives_it_back_and_wait
 #[test]
 fn the_canary_going_away_during_the_promotion_leaves_the_traffic_to_stable() {
     let mut walk = Walk::new(stepped("1"));
-    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: false };
+    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: None };
     walk.seen.canary_ready = false;
     walk.ticks(1);
     assert_eq!((walk.phase(), walk.share()), (Phase::Waiting, Some(0.0)));
     walk.spec.stable_caught_up = true;
-    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: true };
+    walk.trial.state.standing = Standing::Promoting { weight: 100.0, returning: Some(100.0) };
     walk.ticks(1);
     assert_eq!((walk.phase(), walk.share()), (Phase::Succeeded, Some(0.0)));
 }

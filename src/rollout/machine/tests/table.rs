@@ -9,7 +9,7 @@ fn standings() -> [Standing; 6] {
         Standing::NEW,
         Standing::Progressing { at: Some(first) },
         Standing::Paused { from: PausedFrom::Progressing(first), weight: None },
-        Standing::Promoting { weight: 100.0, returning: false },
+        Standing::Promoting { weight: 100.0, returning: None },
         Standing::Succeeded,
         Standing::RolledBack,
     ]
@@ -32,7 +32,7 @@ fn every_phase_answers_every_event() {
     let say = |verb| move |walk: &mut Walk| walk.say(verb).is_ok();
     let no = None;
     #[rustfmt::skip]
-    let table: [(&str, Happens, [Option<Phase>; 6]); 15] = [
+    let table: [(&str, Happens, [Option<Phase>; 6]); 16] = [
         ("planned", Box::new(|w| { w.event(Event::Planned); true }),
             [Some(Waiting), Some(Progressing), Some(Paused), Some(Promoting), Some(Succeeded), Some(RolledBack)]),
         ("another revision", Box::new(|w| { w.spec.revision = "2".into(); w.event(Event::Planned); true }),
@@ -58,7 +58,8 @@ fn every_phase_answers_every_event() {
             [Some(RolledBack), Some(RolledBack), Some(RolledBack), Some(RolledBack), no, no]),
         ("pause", Box::new(say(Verb::Pause)), [Some(Paused), Some(Paused), no, Some(Paused), no, no]),
         ("resume", Box::new(say(Verb::Resume)), [no, no, Some(Progressing), no, no, no]),
-        ("retry", Box::new(say(Verb::Retry)), [no, no, no, no, no, Some(Waiting)]),
+        ("retry", Box::new(say(Verb::Retry)), [no, no, no, no, Some(Waiting), Some(Waiting)]),
+        ("retry what stable runs", Box::new(|w| { w.spec.stable_caught_up = true; w.say(Verb::Retry).is_ok() }), [no; 6]),
         ("set-weight", Box::new(say(Verb::SetWeight(20.0))), [Some(Paused), Some(Paused), Some(Paused), Some(Paused), no, no]),
     ];
     for (name, happens, expected) in table {
