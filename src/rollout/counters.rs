@@ -7,9 +7,10 @@
 //! - failures above the tick's judged requests are not lost and not fed early, but kept for the next tick. In every
 //!   delta `failed <= judged`, and over time each request and each failure is counted once;
 //! - for durations the requests *are* the histogram's entries: a request is in one bucket or not there yet, so "slower
-//!   than the limit, of so many" is always consistent.
+//!   than the limit, of so many" is always consistent. Those that their clients gave up are entries of a histogram of
+//!   their own, and it is the same with them.
 
-use crate::stats::{BUCKETS, Totals};
+use crate::stats::Totals;
 
 /// What was counted between two readings of one series.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Delta {
     pub duration_sum_us: u64,
     /// The histogram buckets in which something was counted, in rising order, with the counts.
     pub durations: Vec<(u16, u64)>,
+    /// The same of the aborted requests: how long they had taken when their clients hung up.
+    pub abandoned: Vec<(u16, u64)>,
 }
 
 impl Delta {
@@ -38,10 +41,16 @@ impl Delta {
 
     /// Requests that took longer than `bucket`'s upper bound.
     pub fn slower_than(&self, bucket: usize) -> u64 {
-        self.durations.iter().filter(|(b, _)| usize::from(*b) > bucket).map(|(_, count)| count).sum()
+        above(&self.durations, bucket)
     }
 
-    /// Adds all of `other`'s numbers but the durations by bucket.
+    /// Aborted requests that had taken longer than `bucket`'s upper bound: whatever they would have taken in the end,
+    /// they were slower than that.
+    pub fn abandoned_after(&self, bucket: usize) -> u64 {
+        above(&self.abandoned, bucket)
+    }
+
+    /// Adds all of `other`'s numbers but those by bucket.
     pub(super) fn add_counts(&mut self, other: &Self) {
         for (mine, theirs) in self.counts_mut().into_iter().zip(other.counts()) {
             *mine += theirs;
@@ -58,12 +67,8 @@ impl Delta {
     /// Adds `other`, durations included.
     pub(super) fn merge(&mut self, other: &Self) {
         self.add_counts(other);
-        for &(bucket, count) in &other.durations {
-            match self.durations.binary_search_by_key(&bucket, |(b, _)| *b) {
-                Ok(at) => self.durations[at].1 += count,
-                Err(at) => self.durations.insert(at, (bucket, count)),
-            }
-        }
+        add(&mut self.durations, &other.durations);
+        add(&mut self.abandoned, &other.abandoned);
     }
 
     fn counts(&self) -> [u64; 6] {
@@ -82,6 +87,21 @@ impl Delta {
     }
 }
 
+/// What is counted in the buckets above `bucket`.
+fn above(counts: &[(u16, u64)], bucket: usize) -> u64 {
+    counts.iter().filter(|(b, _)| usize::from(*b) > bucket).map(|(_, count)| count).sum()
+}
+
+/// Adds `other` to `counts`, bucket by bucket.
+fn add(counts: &mut Vec<(u16, u64)>, other: &[(u16, u64)]) {
+    for &(bucket, count) in other {
+        match counts.binary_search_by_key(&bucket, |(b, _)| *b) {
+            Ok(at) => counts[at].1 += count,
+            Err(at) => counts.insert(at, (bucket, count)),
+        }
+    }
+}
+
 /// Remembers how far one series has been read.
 #[derive(Debug, Clone)]
 pub struct Reader {
@@ -91,6 +111,7 @@ pub struct Reader {
     failed: u64,
     duration_sum_us: u64,
     durations: Vec<u64>,
+    abandoned: Vec<u64>,
 }
 
 impl Reader {
@@ -102,6 +123,7 @@ impl Reader {
             failed: totals.failed(),
             duration_sum_us: totals.duration_sum_us,
             durations: totals.duration.clone(),
+            abandoned: totals.abandoned.clone(),
         }
     }
 
@@ -112,13 +134,7 @@ impl Reader {
         let judged = requests.saturating_sub(aborted);
         let failed = totals.failed().saturating_sub(self.failed).min(judged);
         self.failed += failed;
-        let mut durations = Vec::new();
-        for bucket in 0..BUCKETS {
-            let count = advance(&mut self.durations[bucket], totals.duration[bucket]);
-            if count > 0 {
-                durations.push((u16::try_from(bucket).expect("fewer than 1,000 buckets"), count));
-            }
-        }
+        let durations = advance_each(&mut self.durations, &totals.duration);
         Delta {
             requests,
             aborted,
@@ -127,6 +143,7 @@ impl Reader {
             timed: durations.iter().map(|(_, count)| count).sum(),
             duration_sum_us: advance(&mut self.duration_sum_us, totals.duration_sum_us),
             durations,
+            abandoned: advance_each(&mut self.abandoned, &totals.abandoned),
         }
     }
 }
@@ -136,6 +153,12 @@ fn advance(seen: &mut u64, total: u64) -> u64 {
     let by = total.saturating_sub(*seen);
     *seen += by;
     by
+}
+
+/// The same bucket by bucket, without those that did not move.
+fn advance_each(seen: &mut [u64], totals: &[u64]) -> Vec<(u16, u64)> {
+    let moved = (0..).zip(seen.iter_mut().zip(totals)).map(|(bucket, (seen, total))| (bucket, advance(seen, *total)));
+    moved.filter(|(_, count)| *count > 0).collect()
 }
 
 #[cfg(test)]
@@ -166,6 +189,19 @@ mod tests {
         assert_eq!((delta.requests, delta.aborted, delta.judged, delta.failed, delta.timed), (3, 1, 2, 1, 2));
         assert_eq!((delta.slower_than(bucket_of(500_000)), delta.duration_sum_us), (1, 701_000));
         assert!(reader.read(&totals(&shard)).is_empty());
+    }
+
+    #[test]
+    fn what_a_client_gave_up_was_slower_than_what_it_waited_for() {
+        let shard = Shard::default();
+        let mut reader = Reader::new(&totals(&shard));
+        [9, 2_000, 2_000].iter().for_each(|ms| shard.record(&exchange(499, None, *ms)));
+        let mut delta = reader.read(&totals(&shard));
+        assert_eq!((delta.abandoned_after(bucket_of(500_000)), delta.abandoned_after(bucket_of(2_000_000))), (2, 0));
+        assert_eq!((delta.timed, delta.slower_than(0), delta.duration_sum_us), (0, 0, 0));
+        assert!(reader.read(&totals(&shard)).is_empty());
+        delta.merge(&delta.clone());
+        assert_eq!(delta.abandoned_after(bucket_of(500_000)), 4);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! A window is a ring of 60 slots. What a tick brings goes into the newest slot and into a running total; a slot
 //! that has grown too old is subtracted again. All of it is whole numbers, so the total never drifts, and reading a
 //! value costs the same however long the window is. A slot keeps its durations as a sparse list: real traffic fills a
-//! few dozen of the histogram's buckets, and the worst case is bounded by them (some 700 KiB a window).
+//! few dozen of the histogram's buckets, and the worst case is bounded by them (some 700 KiB a window, and as much
+//! again where clients hang up after as many different times).
 
 use super::counters::Delta;
 use crate::plan::Quantile;
@@ -23,6 +24,8 @@ pub struct Window {
     total: Delta,
     /// The durations of all slots, by bucket: `total` has none of its own.
     durations: Vec<u64>,
+    /// The same of the requests that their clients gave up.
+    abandoned: Vec<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +38,8 @@ struct Slot {
 impl Window {
     /// Empty; `length` is above zero.
     pub fn new(length: Duration) -> Self {
-        Self { length, slots: VecDeque::new(), total: Delta::default(), durations: vec![0; BUCKETS] }
+        let (durations, abandoned) = (vec![0; BUCKETS], vec![0; BUCKETS]);
+        Self { length, slots: VecDeque::new(), total: Delta::default(), durations, abandoned }
     }
 
     /// How far it looks back.
@@ -50,19 +54,21 @@ impl Window {
             let old = self.slots.pop_front().expect("there is a front").counted;
             self.total.subtract_counts(&old);
             old.durations.iter().for_each(|(bucket, count)| self.durations[usize::from(*bucket)] -= count);
+            old.abandoned.iter().for_each(|(bucket, count)| self.abandoned[usize::from(*bucket)] -= count);
         }
         if delta.is_empty() {
             return;
         }
         self.total.add_counts(delta);
         delta.durations.iter().for_each(|(bucket, count)| self.durations[usize::from(*bucket)] += count);
+        delta.abandoned.iter().for_each(|(bucket, count)| self.abandoned[usize::from(*bucket)] += count);
         match self.slots.back_mut() {
             Some(newest) if newest.number == number => newest.counted.merge(delta),
             _ => self.slots.push_back(Slot { number, counted: delta.clone() }),
         }
     }
 
-    /// The counts of the window; its list of durations is empty (see [`quantile_bucket`](Self::quantile_bucket)).
+    /// The counts of the window; its lists by bucket are empty (see [`quantile_bucket`](Self::quantile_bucket)).
     pub fn counts(&self) -> &Delta {
         &self.total
     }
@@ -80,23 +86,37 @@ impl Window {
     /// The histogram bucket that the quantile falls into: the lowest that at least that share of the requests do not
     /// exceed. `None` without a request.
     pub fn quantile_bucket(&self, quantile: Quantile) -> Option<usize> {
-        let rank = (u128::from(quantile.milli_percent()) * u128::from(self.total.timed)).div_ceil(100_000);
-        self.ranked_bucket(u64::try_from(rank).ok()?)
+        self.quantile_bucket_beyond(quantile, BUCKETS)
     }
 
-    /// The bucket of the request with `rank` (from 1) among all durations in rising order.
-    fn ranked_bucket(&self, rank: u64) -> Option<usize> {
+    /// The same, where requests that their clients gave up count too if they had taken longer than `bucket`'s upper
+    /// bound by then. A quantile above `bucket` is then the least that it can have been.
+    pub(super) fn quantile_bucket_beyond(&self, quantile: Quantile, bucket: usize) -> Option<usize> {
+        let of = self.total.timed + self.abandoned_after(bucket);
+        let rank = (u128::from(quantile.milli_percent()) * u128::from(of)).div_ceil(100_000);
+        self.ranked_bucket(u64::try_from(rank).ok()?, bucket)
+    }
+
+    /// Aborted requests that had taken longer than `bucket`'s upper bound.
+    pub(super) fn abandoned_after(&self, bucket: usize) -> u64 {
+        self.abandoned.iter().skip(bucket + 1).sum()
+    }
+
+    /// The bucket of the request with `rank` (from 1) among all durations, and the aborted ones' above `beyond`, in
+    /// rising order.
+    fn ranked_bucket(&self, rank: u64, beyond: usize) -> Option<usize> {
         let mut seen = 0;
-        self.durations.iter().position(|count| {
+        self.durations.iter().zip(&self.abandoned).enumerate().position(|(bucket, (timed, abandoned))| {
+            let count = timed + if bucket > beyond { *abandoned } else { 0 };
             seen += count;
-            *count > 0 && seen >= rank
+            count > 0 && seen >= rank
         })
     }
 
     /// The duration with `rank` (from 1) in rising order, in microseconds, as [`quantile_us`](Self::quantile_us) gives
     /// it.
     pub(super) fn ranked_us(&self, rank: u64) -> Option<u64> {
-        self.ranked_bucket(rank).and_then(bound_us)
+        self.ranked_bucket(rank, BUCKETS).and_then(bound_us)
     }
 
     /// The quantile in microseconds, rounded up to its bucket's bound (a tenth too much at most); `None` without a
@@ -153,6 +173,21 @@ mod tests {
         assert_eq!(window.quantile_us(p(50_000)), Some(1_000));
         assert_eq!(window.quantile_us(p(99_000)), Some(1_000), "99 of 100 are within it");
         assert_eq!(window.quantile_us(p(99_900)), Some(500_000));
+    }
+
+    #[test]
+    fn what_was_given_up_counts_only_where_it_was_slower_and_only_while_it_is_young() {
+        let mut window = Window::new(Duration::from_secs(60));
+        window.push(&requests(9, 0, 1_000), Duration::from_secs(100));
+        let bucket = |us| u16::try_from(bucket_of(us)).unwrap();
+        let abandoned = vec![(bucket(400_000), 50), (bucket(2_000_000), 1)];
+        window.push(&Delta { requests: 51, aborted: 51, abandoned, ..Delta::default() }, Duration::from_secs(100));
+        let limit = bucket_of(500_000);
+        assert_eq!(window.quantile_bucket(p(99_000)), Some(bucket_of(1_000)));
+        assert_eq!(window.quantile_bucket_beyond(p(90_000), limit), Some(bucket_of(1_000)), "9 of 10 are within it");
+        assert_eq!(window.quantile_bucket_beyond(p(91_000), limit), Some(bucket_of(2_000_000)));
+        window.push(&Delta::default(), Duration::from_secs(160));
+        assert_eq!((window.abandoned_after(0), window.quantile_bucket_beyond(p(50_000), 0)), (0, None));
     }
 
     #[test]

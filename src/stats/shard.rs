@@ -1,6 +1,7 @@
 //! One worker's counters for one backend of one rule.
 
 use super::histogram::{BUCKETS, Histogram, increase};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -81,6 +82,9 @@ pub struct Shard {
     retries: AtomicU64,
     /// Durations of all requests but the aborted ones.
     duration: Histogram,
+    /// Durations of the aborted ones, up to the moment at which the client was gone. Not there before the first: most
+    /// series never have one.
+    abandoned: OnceLock<Histogram>,
     head: Histogram,
 }
 
@@ -95,6 +99,7 @@ impl Default for Shard {
             fallbacks: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             duration: Histogram::default(),
+            abandoned: OnceLock::new(),
             head: Histogram::default(),
         }
     }
@@ -107,9 +112,8 @@ impl Shard {
         let code = usize::from(exchange.code.saturating_sub(FIRST_CODE)).min(CODES - 1);
         increase(&self.codes[code], 1);
         let aborted = exchange.code == Exchange::CLIENT_CLOSED;
-        if !aborted {
-            self.duration.record(exchange.duration);
-        }
+        let durations = if aborted { self.abandoned.get_or_init(Histogram::default) } else { &self.duration };
+        durations.record(exchange.duration);
         if let Some(head) = exchange.head {
             self.head.record(head);
         }
@@ -142,6 +146,9 @@ impl Shard {
             totals.duration[index] += self.duration.count(index);
             totals.head[index] += self.head.count(index);
         }
+        if let Some(abandoned) = self.abandoned.get() {
+            (0..BUCKETS).for_each(|index| totals.abandoned[index] += abandoned.count(index));
+        }
         totals.duration_sum_us += self.duration.sum_us();
         totals.head_sum_us += self.head.sum_us();
     }
@@ -161,6 +168,8 @@ pub struct Totals {
     pub duration: Vec<u64>,
     /// The same added up, in microseconds.
     pub duration_sum_us: u64,
+    /// By bucket, the aborted requests: how long they had taken when their clients hung up, less the waits for them.
+    pub abandoned: Vec<u64>,
     /// By bucket: from a request's head to the backend's response head.
     pub head: Vec<u64>,
     /// The same added up, in microseconds.
@@ -176,6 +185,7 @@ impl Default for Totals {
             retries: 0,
             duration: vec![0; BUCKETS],
             duration_sum_us: 0,
+            abandoned: vec![0; BUCKETS],
             head: vec![0; BUCKETS],
             head_sum_us: 0,
         }

@@ -16,6 +16,7 @@
 //!
 //! A limit's evidence belongs to one revision and one wording of the limit: change either and it starts from nothing.
 
+mod hang_ups;
 mod mean;
 mod query;
 mod requests;
@@ -61,6 +62,9 @@ pub enum Reason {
     WithinChance,
     /// Inconclusive: stable got too few requests to compare with.
     NothingToCompareWith,
+    /// Inconclusive: clients hang up on the canary more than stable explains, and nobody knows what it would have
+    /// answered.
+    ClientsHangUp,
     /// Inconclusive: fewer than `minSamples` answers in the window.
     NotEnoughAnswers,
     /// Inconclusive: the query has no data, or nobody answered it. The text says what happened.
@@ -74,10 +78,11 @@ pub struct Finding {
     pub verdict: Verdict,
     /// Why; `None` for Healthy, which needs none.
     pub reason: Option<Reason>,
-    /// The canary's value over the window; `None` without a request.
+    /// The canary's value over the window; `None` without a request. A request that its client gave up counts for a
+    /// quantile once it had taken longer than the limit, with what it had taken by then.
     pub value: Option<f64>,
     /// Stable's value over the same window, for a limit relative to stable over the last in which stable had traffic;
-    /// `None` without a request.
+    /// `None` without a request, and where too few are all that there will be.
     pub stable_value: Option<f64>,
     /// The canary's requests that the value is from.
     pub samples: u64,

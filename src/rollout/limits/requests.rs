@@ -1,5 +1,6 @@
 //! A limit on the requests that went through: its windows, its sequential test, and what they come to together.
 
+use super::hang_ups::HangUps;
 use super::mean::Durations;
 use super::{Finding, Reason, Role, Verdict, times_bucket, us, whole_us};
 use crate::plan::{LatencyBound, Metric, Quantile, RateBound, RequestLimit};
@@ -10,7 +11,7 @@ use crate::rollout::controlled::{Comparison, Controlled};
 use crate::rollout::counters::Delta;
 use crate::rollout::tally::{Pair, Recent, Tally, float};
 use crate::rollout::time::{Now, Timestamp};
-use crate::rollout::window::Window;
+use crate::rollout::window::{Window, bound_us};
 use crate::stats::bucket_of;
 use std::ops::AddAssign;
 
@@ -34,6 +35,7 @@ pub(super) struct RequestGuard {
     /// For a limit relative to stable, what it was while it last had traffic.
     stable: Window,
     recent: Recent<Counted>,
+    hang_ups: HangUps,
     test: Test,
     against_since: Option<Timestamp>,
 }
@@ -76,7 +78,8 @@ impl RequestGuard {
         let (canary, stable, recent) =
             (Window::new(limit.window), Window::new(limit.window), Recent::new(limit.window));
         let test = if role == Role::Rollback { Test::of(&limit) } else { Test::None };
-        Self { limit, role, share: None, canary, stable, recent, test, against_since: None }
+        let hang_ups = HangUps::new(&limit);
+        Self { limit, role, share: None, canary, stable, recent, hang_ups, test, against_since: None }
     }
 
     /// Forgets what stable did: another version stands there now.
@@ -90,6 +93,7 @@ impl RequestGuard {
     pub(super) fn resplit(&mut self, share: Option<f64>) {
         self.share = share;
         let share = share.unwrap_or(UNKNOWN_SHARE);
+        self.hang_ups.compare_anew(share);
         match &mut self.test {
             Test::Controlled(test) => test.compare_anew(share),
             Test::Comparing(test) => test.compare_anew(share),
@@ -113,6 +117,7 @@ impl RequestGuard {
             Test::Comparing(test) => test.take(pair, last),
             Test::None => {}
         }
+        self.hang_ups.take(canary, stable, now.monotonic);
         self.canary.push(canary, now.monotonic);
         // Empty ticks do not age what a relative limit compares with: at 100 % of the traffic there would soon be
         // nothing.
@@ -138,19 +143,26 @@ impl RequestGuard {
 
     /// What it comes to now.
     pub(super) fn finding(&self) -> Finding {
-        let (verdict, reason) = self.verdict();
+        let (verdict, reason) = match self.judged() {
+            // Neither is what it seems when nobody knows what the others would have got.
+            (Verdict::Healthy, None) | (_, Some(Reason::NotEnoughRequests)) if self.hang_ups.are_too_many() => {
+                (Verdict::Inconclusive, Some(Reason::ClientsHangUp))
+            }
+            judged => judged,
+        };
         Finding {
             verdict,
             reason,
-            value: self.value(&self.canary),
-            stable_value: self.value(&self.stable),
-            samples: self.asked_of(self.canary.counts()),
+            value: self.value(&self.canary, self.window_bucket()),
+            stable_value: self.stable_value(),
+            samples: self.samples(),
             evidence: self.test.evidence(),
             since: self.against_since,
         }
     }
 
-    fn verdict(&self) -> (Verdict, Option<Reason>) {
+    /// The verdict on what was answered, and on what was given up too late.
+    fn judged(&self) -> (Verdict, Option<Reason>) {
         let inconclusive = |reason| (Verdict::Inconclusive, Some(reason));
         match self.test.found() {
             Some(Comparison::Worse) => return (Verdict::Breach, Some(Reason::Detector)),
@@ -158,11 +170,14 @@ impl RequestGuard {
             None => {}
         }
         let least = self.limit.min_requests.max(1);
-        if self.asked_of(self.canary.counts()) < least {
+        if self.samples() < least {
             return inconclusive(Reason::NotEnoughRequests);
         }
-        if self.is_relative() && self.asked_of(self.stable.counts()) < least {
-            return inconclusive(Reason::NothingToCompareWith);
+        if self.lacks_stable() {
+            // Nothing to compare with yet is waited for. Where stable gets nothing there will never be anything (the
+            // process began at 100 %, or stable is another version since), and what cannot be asked holds no step: the
+            // other limits judge.
+            return if self.is_alone() { (Verdict::Healthy, None) } else { inconclusive(Reason::NothingToCompareWith) };
         }
         match (self.over(), self.role) {
             (false, _) => (Verdict::Healthy, None),
@@ -215,14 +230,22 @@ impl RequestGuard {
                 rates.is_some_and(|(rate, max)| rate > max)
             }
             // By bucket: a limit is a bucket's upper bound, so this counts exactly who was slower.
-            Metric::Latency { quantile, max } => {
-                let max = match max {
-                    LatencyBound::Time(max) => Some(bucket_of(whole_us(max))),
-                    LatencyBound::TimesStable(times) => self.value(&self.stable).map(|us| times_bucket(us, times)),
-                };
-                self.canary.quantile_bucket(quantile).zip(max).is_some_and(|(bucket, max)| bucket > max)
-            }
+            Metric::Latency { quantile, .. } => self.window_bucket().is_some_and(|max| {
+                self.canary.quantile_bucket_beyond(quantile, max).is_some_and(|bucket| bucket > max)
+            }),
             Metric::LatencyMean { max } => self.canary.mean_us().is_some_and(|mean| mean > us(max)),
+        }
+    }
+
+    /// The bucket above which the window's quantile is over the limit; `None` while that cannot be said, and where it is
+    /// no quantile that is limited.
+    fn window_bucket(&self) -> Option<usize> {
+        match self.limit.metric {
+            Metric::Latency { max: LatencyBound::Time(max), .. } => Some(bucket_of(whole_us(max))),
+            Metric::Latency { quantile, max: LatencyBound::TimesStable(times) } => {
+                self.stable.quantile_us(quantile).map(|us| times_bucket(float(us), times))
+            }
+            Metric::ErrorRate { .. } | Metric::LatencyMean { .. } => None,
         }
     }
 
@@ -239,11 +262,14 @@ impl RequestGuard {
         }
     }
 
+    /// A request that its client gave up is one that was too slow, if it was that already; else nobody knows what it
+    /// would have become, and it counts for nothing.
     fn asked(&self, delta: &Delta, slow: usize) -> Tally {
-        match self.limit.metric {
-            Metric::ErrorRate { .. } => Tally { wrong: delta.failed, of: delta.judged },
-            _ => Tally { wrong: delta.slower_than(slow), of: delta.timed },
+        if let Metric::ErrorRate { .. } = self.limit.metric {
+            return Tally { wrong: delta.failed, of: delta.judged };
         }
+        let abandoned = delta.abandoned_after(slow);
+        Tally { wrong: delta.slower_than(slow) + abandoned, of: delta.timed + abandoned }
     }
 
     fn asked_of(&self, delta: &Delta) -> u64 {
@@ -251,6 +277,22 @@ impl RequestGuard {
             Metric::ErrorRate { .. } => delta.judged,
             Metric::Latency { .. } | Metric::LatencyMean { .. } => delta.timed,
         }
+    }
+
+    /// The requests that the window's value is from.
+    fn samples(&self) -> u64 {
+        let abandoned = self.window_bucket().map_or(0, |bucket| self.canary.abandoned_after(bucket));
+        self.asked_of(self.canary.counts()) + abandoned
+    }
+
+    /// Whether it is to be compared with a stable that shows too little.
+    fn lacks_stable(&self) -> bool {
+        self.is_relative() && self.asked_of(self.stable.counts()) < self.limit.min_requests.max(1)
+    }
+
+    /// Whether the split gives stable nothing.
+    fn is_alone(&self) -> bool {
+        self.share.is_some_and(|share| share >= 1.0)
     }
 
     fn is_relative(&self) -> bool {
@@ -261,12 +303,24 @@ impl RequestGuard {
         }
     }
 
-    fn value(&self, window: &Window) -> Option<f64> {
-        match self.limit.metric {
-            Metric::ErrorRate { .. } => window.error_rate(),
-            Metric::Latency { quantile, .. } => window.quantile_us(quantile).map(float),
-            Metric::LatencyMean { .. } => window.mean_us(),
+    /// Of a quantile with the requests that were given up after `bucket`, if one is said.
+    fn value(&self, window: &Window, bucket: Option<usize>) -> Option<f64> {
+        match (self.limit.metric, bucket) {
+            (Metric::ErrorRate { .. }, _) => window.error_rate(),
+            (Metric::Latency { quantile, .. }, None) => window.quantile_us(quantile).map(float),
+            (Metric::Latency { quantile, .. }, Some(bucket)) => {
+                window.quantile_bucket_beyond(quantile, bucket).and_then(bound_us).map(float)
+            }
+            (Metric::LatencyMean { .. }, _) => window.mean_us(),
         }
+    }
+
+    /// What stable is shown with: for a relative limit the value that the limit is made of.
+    fn stable_value(&self) -> Option<f64> {
+        if self.is_relative() {
+            return if self.lacks_stable() && self.is_alone() { None } else { self.value(&self.stable, None) };
+        }
+        self.value(&self.stable, self.window_bucket())
     }
 }
 

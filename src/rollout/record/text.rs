@@ -55,6 +55,7 @@ impl fmt::Display for Reason {
             Self::StableAlsoFailing => "stable shows the same fault",
             Self::WithinChance => "over the limit, but chance explains it",
             Self::NothingToCompareWith => "stable has too few requests to compare with",
+            Self::ClientsHangUp => "clients hang up on it, more than stable explains",
             Self::NotEnoughAnswers => "not enough answers",
             Self::NoAnswer(said) => said,
         })

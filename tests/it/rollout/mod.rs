@@ -3,6 +3,7 @@
 mod by_hand;
 mod crashes;
 mod gates;
+mod hangs;
 mod queries;
 mod steps;
 

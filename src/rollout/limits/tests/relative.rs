@@ -69,6 +69,35 @@ fn with_all_of_the_traffic_it_is_compared_with_what_stable_did_last() {
     assert!(traffic.canary_requests - before <= 30);
 }
 
+/// After a restart at the last step, with no other step, after stable's version was edited meanwhile, and after an
+/// operator went on before there was enough of stable.
+#[test]
+fn with_all_of_the_traffic_and_no_stable_to_compare_with_no_step_is_held() {
+    for make in [|| times(2.0), || p99(LatencyBound::TimesStable(1.5))] {
+        let mut began_there = make();
+        began_there.resplit(1.0);
+        let mut edited = make();
+        edited.observe(&requests(500, 5, 100), &requests(500, 5, 100), at(0));
+        edited.resplit(1.0);
+        edited.observe(&requests(1, 0, 100), &none(), at(1));
+        assert_eq!(verdict(&edited), HEALTHY);
+        edited.forget_stable();
+        let mut too_early = make();
+        too_early.observe(&none(), &requests(49, 0, 10), at(0));
+        too_early.resplit(1.0);
+        for (mut guard, name) in [(began_there, "began"), (edited, "edited"), (too_early, "too early")] {
+            guard.observe(&requests(49, 1, 100), &none(), at(299));
+            let enough = verdict(&guard);
+            assert!(enough == HEALTHY || enough == inconclusive(Reason::NotEnoughRequests), "{name}: {enough:?}");
+            guard.observe(&requests(1, 0, 100), &none(), at(299));
+            let finding = guard.finding();
+            assert_eq!((finding.verdict, finding.stable_value), (Verdict::Healthy, None), "{name}");
+            guard.resplit(0.75);
+            assert_eq!(verdict(&guard), inconclusive(Reason::NothingToCompareWith), "{name}: it may still come");
+        }
+    }
+}
+
 #[test]
 fn a_quantile_is_held_to_so_many_times_stables() {
     let mut guard = p99(LatencyBound::TimesStable(1.5));
