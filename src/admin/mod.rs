@@ -11,6 +11,7 @@ mod server;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod view;
 
 pub use server::{BindError, Server};

@@ -64,7 +64,9 @@ fn backend(backend: &Backend) -> Value {
         Endpoints::Static(addresses) => json!({ "static": addresses }),
         Endpoints::Dns { host, port } => json!({ "dns": format!("{host}:{port}") }),
     };
-    json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints })
+    let mut shown = json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints });
+    super::upstream::add(&mut shown, backend);
+    shown
 }
 
 fn routes(plan: &Plan) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! `serin check FILE`: what the file means, or everything that is wrong with it.
 
-use super::Outcome;
+use super::{Outcome, upstream};
 use crate::config::{self, defaults, format_duration, format_ratio, format_size};
 use crate::plan::{LatencyBound, Limit, Metric, Plan, RateBound, Rollout, RouteId, Split, Stickiness, Store};
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ pub fn run(path: &Path, colour: bool) -> Outcome {
 /// What would run, for a person to compare with what was meant.
 fn summary(plan: &Plan, path: &Path) -> String {
     let mut parts = vec![format!("{} is right. This is what it means:\n", path.display()), ends(plan), backends(plan)];
+    parts.extend(plan.backends.iter().filter_map(upstream::in_words));
     parts.extend((0..plan.routes.len()).map(|route| rules(plan, RouteId::new(route))));
     parts.extend(plan.rollouts.iter().map(|guard| rollout(plan, guard)));
     parts.push(settings(plan));

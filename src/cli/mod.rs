@@ -8,5 +8,6 @@ mod outcome;
 pub mod retry;
 pub mod run;
 pub mod schema;
+mod upstream;
 
 pub use outcome::Outcome;

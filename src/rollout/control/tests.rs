@@ -3,7 +3,7 @@
 use super::*;
 use crate::plan::{
     Admin, AlertFormat, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher, Metric, RateBound,
-    RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts,
+    RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts, Upstream,
 };
 use crate::rollout::alert::tests::read_body;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -47,6 +47,7 @@ fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan> {
         name: name.into(),
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
+        upstream: Upstream::default(),
     };
     let with_ids = || rollouts.iter().enumerate();
     let (stable, canary) = (|i| BackendId::new(2 * i), |i| BackendId::new(2 * i + 1));
