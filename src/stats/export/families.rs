@@ -59,7 +59,7 @@ families! {
     ConnectionsOpened "serin_connections_opened_total" COUNTER ["side"]
         "Connections that clients opened, and that Serin opened to endpoints (upstream).";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
-        "Endpoints of a backend: ready, or resting after connect failures.";
+        "Endpoints of a backend: ready, resting after connect failures, unhealthy by its health check, or ejected.";
     RolloutWeight "serin_rollout_weight" GAUGE ["rollout", "backend"]
         "A backend's share of the guarded rule's requests, in percent.";
     RolloutPhase "serin_rollout_phase" GAUGE ["rollout", "phase"]
