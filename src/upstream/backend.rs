@@ -83,7 +83,8 @@ impl Backend {
         self.used.is_empty()
     }
 
-    /// The endpoint for a request; see [`pick`].
+    /// The endpoint for a request, which may be one that rests or was `tried` where there is no other; `None` when there
+    /// is none at all. `random` is drawn evenly from all of `u64`.
     pub fn pick(&self, tried: &[Rc<Pool>], random: u64, now_ms: u64) -> Option<&Rc<Pool>> {
         pick(&self.used, tried, random, now_ms, self.slow_start)
     }

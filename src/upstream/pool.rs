@@ -45,7 +45,7 @@ struct Connection {
     _open: Open,
 }
 
-/// A connection for one request; closed when dropped, unless it is [kept](Lease::keep).
+/// A connection for one request; closed when dropped, unless it is [kept](Backend::keep).
 #[derive(Debug)]
 pub struct Lease {
     pool: Rc<Pool>,

@@ -100,8 +100,8 @@ fn a_frozen_endpoint_is_taken_out_within_its_thresholds_and_only_those_on_it_fai
     let frozen = Instant::now();
     await_endpoints(&serin, "shop", "unhealthy", 1);
     let out = Instant::now();
-    // Two questions, each a tenth late and 200 ms without an answer, and the time to see it.
-    assert!(out - frozen < Duration::from_millis(900), "{:?}", out - frozen);
+    // Two questions, each a tenth late and 200 ms without an answer: half a second, and as much again for a busy machine.
+    assert!(out - frozen < Duration::from_millis(1_200), "{:?}", out - frozen);
     let asked = load.begun();
     eventually("the others serve on, and those on it have waited long enough", || {
         load.begun() > asked + 500 && out.elapsed() > Duration::from_millis(2_500)
