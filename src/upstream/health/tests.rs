@@ -167,6 +167,8 @@ async fn five_failures_in_a_row_eject_an_endpoint_for_its_time() {
     assert!(!scene.after(29_900), "what was under way changes nothing");
     assert!(scene.after(100));
     assert_eq!(scene.used(), [0, 1, 2]);
+    let warmth = |index: usize| scene.endpoints[0][index].health.warmth(Duration::from_secs(10), scene.now_ms);
+    assert_eq!((warmth(0), warmth(1)), (1.0, 0.1), "what comes back begins slowly, as what joins does");
     scene.fail(1, 4);
     assert!(!scene.after(20), "the count starts anew");
 }

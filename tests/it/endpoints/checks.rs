@@ -13,6 +13,7 @@ fn an_endpoint_whose_check_fails_gets_no_requests_and_comes_back() {
     let shops = shops::<2>();
     let mut serin = Serin::start(&one_backend(&shops, HEALTH));
     assert_eq!(endpoints(&serin, "shop", "ready"), 2, "readiness waits for the first answers");
+    assert_eq!(serin.api("/api/v1/config")["backends"][0]["health"]["unhealthyThreshold"], 2);
     let load = Load::start(serin.address(), 4, Duration::from_millis(2));
     eventually("both serve", || shops.iter().all(|shop| shop.requests() > 20));
     shops[0].health(503);

@@ -1,5 +1,6 @@
 //! The circuit breaker: what is too much is answered at once.
 
+use super::{Shop, codes, one_backend};
 use crate::harness::{Backend, Client, Response, Serin, black_hole, eventually, everything_to};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -80,6 +81,16 @@ fn connections_above_the_ceiling_are_not_opened_and_idle_ones_are_used() {
         assert_eq!((first.get("/").status, second.get("/").status), (200, 200));
     }
     assert_eq!(backend.connections(), 1);
+}
+
+#[test]
+fn a_connection_that_is_idle_at_one_endpoint_makes_room_for_one_to_another() {
+    let shops = [Shop::open("a"), Shop::open("b")];
+    let config = one_backend(&shops, "circuitBreaker: { maxConnections: 1 }");
+    let mut serin = Serin::start_with(&config, &["--workers", "1"], &[]);
+    assert!(codes(&mut serin, 60).iter().all(|code| *code == 200));
+    assert!(shops.iter().all(|shop| shop.requests() > 5), "{:?}", shops.each_ref().map(Shop::requests));
+    assert_eq!(serin.count("serin_connections", &[("side", "upstream")]), 1);
 }
 
 #[test]
