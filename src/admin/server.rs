@@ -21,12 +21,13 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// Scrapers, probes and operators together.
 const MOST_CONNECTIONS: usize = 128;
 /// Also how long a connection may lie between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// After this a connection ends with the response that it is at.
+/// After this a connection ends with the response that it is at; a stream of events ends by itself then.
 const LONGEST_LIFE: Duration = Duration::from_secs(300);
 /// What that response may take.
 const LAST_RESPONSE: Duration = Duration::from_secs(10);
@@ -123,15 +124,17 @@ async fn accept(listener: TcpListener, sources: Sources) {
             oldest.abort();
         }
         let service = service.clone();
+        let until = Instant::now() + LONGEST_LIFE;
+        let peer = Peer { address: peer, until };
         let with_peer = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer);
             service.call(request.map(Body::new))
         });
-        open.push_back(tokio::spawn(serve(stream, with_peer)).abort_handle());
+        open.push_back(tokio::spawn(serve(stream, with_peer, until)).abort_handle());
     }
 }
 
-async fn serve<S>(stream: TcpStream, service: S)
+async fn serve<S>(stream: TcpStream, service: S, until: Instant)
 where
     S: Service<Request<Incoming>, Response = axum::response::Response, Error = std::convert::Infallible>,
 {
@@ -143,7 +146,7 @@ where
     // How a connection fails is its client's business.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = tokio::time::sleep(LONGEST_LIFE) => connection.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep_until(until) => connection.as_mut().graceful_shutdown(),
     }
     let _ = tokio::time::timeout(LAST_RESPONSE, connection).await;
 }

@@ -4,16 +4,23 @@
 //! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
 
 mod backends;
+mod limits;
 mod rollouts;
 mod routes;
 mod settings;
+mod tell;
 mod texts;
 
 pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
-pub(super) use rollouts::{Alert, RollbackLimit, Rollout, Stickiness};
+pub(super) use limits::{Limit, Prometheus};
+pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
 pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
-pub(super) use texts::{AddressText, Ceiling, DurationText, FactorText, RateText, SizeText, TimeoutText, VersionText};
+pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
+pub(super) use texts::{
+    AddressText, BoundText, ComparisonText, DurationText, FactorText, LabelText, RateText, SizeText, TimeoutText,
+    VersionText, WeightText,
+};
 
 use super::at::At;
 use schemars::JsonSchema;
@@ -116,8 +123,7 @@ pub(super) enum Endpoints {
 pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
     matches!(
         (owner, key),
-        ("Rollout", "steps" | "promotion")
-            | ("Rule", "filters" | "retry" | "timeouts")
+        ("Rule", "filters" | "retry" | "timeouts")
             | ("BackendRef", "filters")
             | ("Config" | "Listener" | "Admin" | "Backend", "tls")
     )

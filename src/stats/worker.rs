@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct WorkerCounters {
     clients: Connections,
     upstreams: Connections,
+    tunnels: Connections,
+    /// What tunnels carried, in bytes: from clients, and to them.
+    tunnelled: [AtomicU64; 2],
     /// By status code, from 400 to 599.
     refused: Box<[AtomicU64; REFUSALS]>,
 }
@@ -30,7 +33,13 @@ const FIRST_REFUSAL: u16 = 400;
 impl Default for WorkerCounters {
     fn default() -> Self {
         let refused = Box::new([const { AtomicU64::new(0) }; REFUSALS]);
-        Self { clients: Connections::default(), upstreams: Connections::default(), refused }
+        Self {
+            clients: Connections::default(),
+            upstreams: Connections::default(),
+            tunnels: Connections::default(),
+            tunnelled: Default::default(),
+            refused,
+        }
     }
 }
 
@@ -55,6 +64,22 @@ impl WorkerCounters {
         increase(&self.upstreams.closed, 1);
     }
 
+    /// A connection was switched to another protocol.
+    pub fn tunnel_opened(&self) {
+        increase(&self.tunnels.opened, 1);
+    }
+
+    /// A tunnel is gone, whoever closed it.
+    pub fn tunnel_closed(&self) {
+        increase(&self.tunnels.closed, 1);
+    }
+
+    /// A tunnel carried these many bytes from its client, and to it.
+    pub fn tunnelled(&self, from_client: u64, to_client: u64) {
+        increase(&self.tunnelled[0], from_client);
+        increase(&self.tunnelled[1], to_client);
+    }
+
     /// A request was answered with `code` by the worker itself and never given to a backend: malformed, too large, no
     /// rule for it. Below 400 counts as 400, above 599 as 599.
     pub fn refused(&self, code: u16) {
@@ -65,6 +90,9 @@ impl WorkerCounters {
     pub fn add_to(&self, totals: &mut WorkerTotals) {
         self.clients.add_to(&mut totals.clients);
         self.upstreams.add_to(&mut totals.upstreams);
+        self.tunnels.add_to(&mut totals.tunnels);
+        totals.bytes_from_clients += self.tunnelled[0].load(Relaxed);
+        totals.bytes_to_clients += self.tunnelled[1].load(Relaxed);
         for (total, refused) in totals.refused.iter_mut().zip(self.refused.iter()) {
             *total += refused.load(Relaxed);
         }
@@ -86,6 +114,12 @@ pub struct WorkerTotals {
     pub clients: ConnectionTotals,
     /// The connections to endpoints.
     pub upstreams: ConnectionTotals,
+    /// The tunnels; each is also one connection of either side.
+    pub tunnels: ConnectionTotals,
+    /// Bytes that tunnels carried from clients.
+    pub bytes_from_clients: u64,
+    /// Bytes that tunnels carried to clients.
+    pub bytes_to_clients: u64,
     refused: Vec<u64>,
 }
 
@@ -110,6 +144,9 @@ impl Default for WorkerTotals {
         Self {
             clients: ConnectionTotals::default(),
             upstreams: ConnectionTotals::default(),
+            tunnels: ConnectionTotals::default(),
+            bytes_from_clients: 0,
+            bytes_to_clients: 0,
             refused: vec![0; REFUSALS],
         }
     }
@@ -135,6 +172,11 @@ mod tests {
         a.client_closed();
         b.upstream_opened();
         b.upstream_closed();
+        a.tunnel_opened();
+        b.tunnel_opened();
+        b.tunnel_closed();
+        a.tunnelled(3, 40);
+        b.tunnelled(0, 2);
         a.refused(404);
         b.refused(404);
         b.refused(431);
@@ -143,6 +185,8 @@ mod tests {
         b.add_to(&mut totals);
         assert_eq!((totals.clients.opened, totals.clients.open()), (3, 2));
         assert_eq!((totals.upstreams.opened, totals.upstreams.open()), (1, 0));
+        assert_eq!((totals.tunnels.opened, totals.tunnels.open()), (2, 1));
+        assert_eq!((totals.bytes_from_clients, totals.bytes_to_clients), (3, 42));
         assert_eq!(totals.refused().collect::<Vec<_>>(), [(404, 2), (431, 1)]);
     }
 

@@ -15,4 +15,4 @@ pub use backend::{Backend, Seat};
 pub use breaker::Opening;
 pub use discovery::{Discovered, Discovery};
 pub use health::{Conditions, Watch};
-pub use pool::{Lease, Pool, Pools};
+pub use pool::{Lease, Pending, Pool, Pools};

@@ -122,13 +122,13 @@ fn the_summary_tells_them_in_words_and_says_nothing_of_a_backend_without() {
     std::fs::write(&file, with(keys)).unwrap();
     let summary = check::run(&file, false).stdout;
     let expected = "backend canary
-  asks       GET /healthz every 5s, for 1s at most; out after 3 bad answers, back after 2 good ones
-  ejects     after 5 failures in a row, for 30s and longer, 50% of the endpoints at most
-             or 1.9 deviations below the mean success rate of 5 with 100 requests or more in 10s
-  uses all   below 20% of the endpoints
-  refuses    what is above 10 connections, or 20 requests
-  warms up   an endpoint that joins over 30s
-  reconnects after 10m, or after 1000 requests
+  asks      GET /healthz every 5s, for 1s at most; out after 3 bad answers, back after 2 good ones
+  ejects    after 5 failures in a row, for 30s and longer, 50% of the endpoints at most
+            or 1.9 deviations below the mean success rate of 5 with 100 requests or more in 10s
+  uses all  below 20% of the endpoints
+  refuses   what is above 10 connections, or 20 requests
+  warms up  an endpoint that joins over 30s
+  renews    connections after 10m, or after 1000 requests
 ";
     assert!(summary.contains(expected), "{summary}");
     assert!(!summary.contains("backend stable"), "{summary}");

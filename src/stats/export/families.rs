@@ -58,6 +58,12 @@ families! {
         "Open connections, of clients and to endpoints (upstream).";
     ConnectionsOpened "serin_connections_opened_total" COUNTER ["side"]
         "Connections that clients opened, and that Serin opened to endpoints (upstream).";
+    Tunnels "serin_tunnels" GAUGE []
+        "Open tunnels: client connections that were switched to another protocol, such as WebSocket.";
+    TunnelsOpened "serin_tunnels_total" COUNTER []
+        "Client connections that were ever switched to another protocol.";
+    TunnelBytes "serin_tunnel_bytes_total" COUNTER ["from"]
+        "Bytes that tunnels carried, by the side that sent them: client or upstream.";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
         "Endpoints of a backend: ready, resting after connect failures, unhealthy by its health check, or ejected.";
     RolloutWeight "serin_rollout_weight" GAUGE ["rollout", "backend"]
@@ -167,11 +173,15 @@ pub(super) fn of_series(series: &[Series]) -> Vec<MetricFamily> {
 /// The families of what belongs to no series.
 pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
     let sides = [("client", totals.clients), ("upstream", totals.upstreams)];
+    let senders = [("client", totals.bytes_from_clients), ("upstream", totals.bytes_to_clients)];
     vec![
         Family::Refused.of(totals.refused().map(|(code, n)| Family::Refused.sample(&[&code.to_string()], number(n)))),
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
         Family::ConnectionsOpened
             .of(sides.map(|(side, c)| Family::ConnectionsOpened.sample(&[side], number(c.opened)))),
+        Family::Tunnels.of([Family::Tunnels.sample(&[], number(totals.tunnels.open()))]),
+        Family::TunnelsOpened.of([Family::TunnelsOpened.sample(&[], number(totals.tunnels.opened))]),
+        Family::TunnelBytes.of(senders.map(|(side, bytes)| Family::TunnelBytes.sample(&[side], number(bytes)))),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! How a backend is kept well, in words: a part of what `serin check` tells.
 
+use super::table::Table;
 use crate::config::{format_duration, format_ratio};
 use crate::plan::{Backend, CircuitBreaker, HealthCheck, OutlierDetection, Upstream};
-use std::fmt::Write as _;
 
 /// What the file says of `backend` beyond its endpoints; `None` when that is nothing.
 pub(super) fn in_words(backend: &Backend) -> Option<String> {
@@ -11,22 +11,26 @@ pub(super) fn in_words(backend: &Backend) -> Option<String> {
     let panic = (upstream.panic_threshold.to_bits() != default.panic_threshold.to_bits())
         .then(|| format!("below {} of the endpoints", format_ratio(upstream.panic_threshold)));
     let rows = [
-        ("asks", upstream.health.as_ref().map(health)),
-        ("ejects", upstream.outliers.as_ref().map(outliers)),
-        ("", upstream.outliers.as_ref().and_then(success_rate)),
-        ("uses all", panic),
-        ("refuses", breaker(upstream.breaker)),
-        ("warms up", upstream.slow_start.map(|over| format!("an endpoint that joins over {}", format_duration(over)))),
-        ("reconnects", reconnects(upstream)),
+        ("  asks", upstream.health.as_ref().map(health)),
+        ("  ejects", upstream.outliers.as_ref().map(outliers)),
+        ("  ejects", upstream.outliers.as_ref().and_then(success_rate)),
+        ("  uses all", panic),
+        ("  refuses", breaker(upstream.breaker)),
+        (
+            "  warms up",
+            upstream.slow_start.map(|over| format!("an endpoint that joins over {}", format_duration(over))),
+        ),
+        ("  renews", renews(upstream)),
     ];
-    let mut text = format!("backend {}\n", backend.name);
-    let bare = text.len();
+    let mut table = Table::default();
+    let mut any = false;
     for (what, how) in rows {
         if let Some(how) = how {
-            writeln!(text, "  {what:10} {how}").expect("writing to memory");
+            table.row(what, [&how]);
+            any = true;
         }
     }
-    (text.len() > bare).then_some(text)
+    any.then(|| format!("backend {}\n{table}", backend.name))
 }
 
 fn health(health: &HealthCheck) -> String {
@@ -70,9 +74,9 @@ fn breaker(breaker: CircuitBreaker) -> Option<String> {
     (!above.is_empty()).then(|| format!("what is above {}", above.join(", or ")))
 }
 
-fn reconnects(upstream: &Upstream) -> Option<String> {
+fn renews(upstream: &Upstream) -> Option<String> {
     let age = upstream.max_connection_age.map(|age| format!("after {}", format_duration(age)));
     let requests = upstream.max_requests_per_connection.map(|count| format!("after {count} requests"));
     let both: Vec<_> = age.into_iter().chain(requests).collect();
-    (!both.is_empty()).then(|| both.join(", or "))
+    (!both.is_empty()).then(|| format!("connections {}", both.join(", or ")))
 }

@@ -1,13 +1,15 @@
 //! The config in force, as the API shows it.
 //!
-//! The whole plan, defaults included, in the config's own keys and units. A webhook's address is cut down to its host:
-//! what follows is often the secret that lets one post there.
+//! The whole plan, defaults included, in the config's own keys and units. A webhook's address is cut down to its host,
+//! and a Prometheus server's loses the password in it.
+
+mod rollout;
+mod upstream;
 
 use super::ConfigView;
-use crate::config::{format_duration, format_ratio, format_size};
-use crate::plan::{
-    Alert, Backend, Endpoints, LatencyBound, Limit, Metric, Plan, RateBound, Rollout, Rule, RuleId, Stickiness, Store,
-};
+use crate::config::{format_duration, format_size};
+use crate::plan::{Backend, Endpoints, Plan, Rule, RuleId, Store};
+use rollout::rollout;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -40,6 +42,7 @@ pub(super) fn of(config: &ConfigView) -> Value {
             "connect": timeout(plan.timeouts.connect),
             "responseHead": timeout(plan.timeouts.response_head),
             "request": timeout(plan.timeouts.request),
+            "tunnelIdle": timeout(plan.timeouts.tunnel_idle),
         },
         "headers": {
             "via": plan.headers.via,
@@ -65,7 +68,7 @@ fn backend(backend: &Backend) -> Value {
         Endpoints::Dns { host, port } => json!({ "dns": format!("{host}:{port}") }),
     };
     let mut shown = json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints });
-    super::upstream::add(&mut shown, backend);
+    upstream::add(&mut shown, backend);
     shown
 }
 
@@ -82,73 +85,17 @@ fn rule(plan: &Plan, id: RuleId, rule: &Rule) -> Value {
     let of_rule = plan.matcher.entries().filter(|(_, _, entry)| *entry == id);
     let matches =
         of_rule.map(|(host, conditions, _)| json!({ "hostname": host.to_string(), "match": conditions.to_string() }));
-    let refs = rule.backend_refs.iter();
-    let refs = refs.map(|r| json!({ "name": plan.backends[r.backend.index()].name, "weight": r.weight }));
-    let rollout = rule.rollout.map(|id| &plan.rollouts[id.index()].name);
-    json!({ "name": rule.name, "matches": matches.collect::<Vec<_>>(), "backendRefs": refs.collect::<Vec<_>>(), "rollout": rollout })
-}
-
-fn rollout(plan: &Plan, rollout: &Rollout) -> Value {
-    let rule = &plan.rules[rollout.rule.index()];
-    let route = &plan.routes[rule.route.index()];
-    let stickiness = rollout.stickiness.as_ref().map(|stickiness| match stickiness {
-        Stickiness::Header(name) => json!({ "header": name }),
-        Stickiness::Cookie(name) => json!({ "cookie": name }),
-        Stickiness::ClientIp => json!({ "clientIP": true }),
+    let rollout = rule.rollout.map(|id| &plan.rollouts[id.index()]);
+    // Where a rollout takes steps, its two sides have no weight of their own.
+    let stepped = rollout.filter(|rollout| rollout.progression.is_some());
+    let refs = rule.backend_refs.iter().map(|r| {
+        let moved = stepped.is_some_and(|rollout| [rollout.stable, rollout.canary].contains(&r.backend));
+        json!({ "name": plan.backends[r.backend.index()].name, "weight": (!moved).then_some(r.weight) })
     });
     json!({
-        "name": rollout.name,
-        "rule": format!("{}/{}", route.name, rule.name),
-        "stable": plan.backends[rollout.stable.index()].name,
-        "canary": plan.backends[rollout.canary.index()].name,
-        "revision": rollout.revision,
-        "stickiness": stickiness,
-        "rollback": rollout.rollback.iter().map(limit).collect::<Vec<_>>(),
-        "alerts": rollout.alerts.iter().map(alert).collect::<Vec<_>>(),
+        "name": rule.name,
+        "matches": matches.collect::<Vec<_>>(),
+        "backendRefs": refs.collect::<Vec<_>>(),
+        "rollout": rollout.map(|rollout| &rollout.name),
     })
-}
-
-fn limit(limit: &Limit) -> Value {
-    let Limit::Requests(limit) = limit else { return json!({ "name": limit.name() }) };
-    let max = match limit.metric {
-        Metric::ErrorRate { max: RateBound::Share(max) } => json!(format_ratio(max)),
-        Metric::Latency { max: LatencyBound::Time(max), .. } | Metric::LatencyMean { max } => {
-            json!(format_duration(max))
-        }
-        _ => json!(null),
-    };
-    json!({
-        "metric": limit.metric.to_string(),
-        "max": max,
-        "window": format_duration(limit.window),
-        "minRequests": limit.min_requests,
-        "falseAlarmRate": limit.alpha,
-    })
-}
-
-fn alert(alert: &Alert) -> Value {
-    let host = alert
-        .url
-        .parse::<axum::http::Uri>()
-        .ok()
-        .and_then(|uri| Some(format!("{}://{}/…", uri.scheme()?, uri.host()?)));
-    json!({ "webhook": host.unwrap_or_else(|| "…".into()) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{AlertFormat, Severity};
-
-    #[test]
-    fn a_webhooks_secret_is_not_shown() {
-        for (url, shown) in [
-            ("https://hooks.example/services/T0/B0/secret", "https://hooks.example/…"),
-            ("http://user:secret@hooks.example:8080?token=secret", "http://hooks.example/…"),
-            ("not a url secret", "…"),
-        ] {
-            let it = Alert { format: AlertFormat::Webhook, url: url.into(), severity: Severity::Info };
-            assert_eq!(alert(&it), json!({ "webhook": shown }));
-        }
-    }
 }
