@@ -76,7 +76,7 @@ pub struct CircuitBreaker {
     pub max_connections: Option<u32>,
     /// Requests that wait for a connection to be opened.
     pub max_pending_requests: Option<u32>,
-    /// Requests under way, waiting ones included.
+    /// Requests under way, waiting ones and tunnels included.
     pub max_requests: Option<u32>,
 }
 

@@ -100,6 +100,7 @@ async fn attempts(
         let end = poll_fn(|cx| exchange.poll(cx)).await;
         let seen = exchange.seen;
         let Some(end) = end else {
+            backend.answered(pool);
             let (early, rest, limits) = (exchange.client.input.take(), exchange.take_rest(), request.outgoing.limits);
             let tunnel = Tunnel::new(lease, pending, early, rest, limits, worker);
             return (Tried::Switched(Box::new(tunnel)), seen);

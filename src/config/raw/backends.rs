@@ -72,7 +72,7 @@ pub(in crate::config) struct CircuitBreaker {
     /// Requests that wait for a connection to be opened. Default: any number.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) max_pending_requests: Option<At<u64>>,
-    /// Requests under way. Default: any number.
+    /// Requests under way, tunnels included. Default: any number.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) max_requests: Option<At<u64>>,
 }
