@@ -7,7 +7,7 @@ use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, Dns, Drain, Endpoints, Headers, Hostname, Limit, Limits,
     Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId, Route, RouteId, Rule, RuleId,
-    Severity, Store, Timeouts,
+    Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -21,7 +21,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 fn plan(token_file: Option<PathBuf>) -> Plan {
-    let backend = |name: &str, endpoints| Backend { name: name.into(), version: "1".into(), endpoints };
+    let backend = |name: &str, endpoints| Backend {
+        name: name.into(),
+        version: "1".into(),
+        endpoints,
+        upstream: Upstream::default(),
+    };
     let (stable, canary, rule) = (BackendId::new(0), BackendId::new(1), RuleId::new(0));
     Plan {
         hash: "abc".into(),

@@ -6,6 +6,7 @@
 //! Workers read snapshots and nothing else, through one atomic load a request; whatever changes, the control thread
 //! publishes a whole new snapshot and never touches an old one.
 
+mod available;
 mod display;
 mod endpoint;
 mod ids;
@@ -16,7 +17,9 @@ mod snapshot;
 mod split;
 mod sticky;
 mod tell;
+mod upstream;
 
+pub use available::{Available, Standing};
 pub use endpoint::{Endpoint, Health};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
@@ -28,6 +31,7 @@ pub use snapshot::{RefShards, Snapshot};
 pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
+pub use upstream::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,6 +99,8 @@ pub struct Backend {
     pub version: Arc<str>,
     /// Where its endpoints come from.
     pub endpoints: Endpoints,
+    /// How it is kept well.
+    pub upstream: Upstream,
 }
 
 /// Where a backend's endpoints come from.

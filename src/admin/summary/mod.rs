@@ -4,6 +4,7 @@
 //! and a Prometheus server's loses the password in it.
 
 mod rollout;
+mod upstream;
 
 use super::ConfigView;
 use crate::config::{format_duration, format_size};
@@ -66,7 +67,9 @@ fn backend(backend: &Backend) -> Value {
         Endpoints::Static(addresses) => json!({ "static": addresses }),
         Endpoints::Dns { host, port } => json!({ "dns": format!("{host}:{port}") }),
     };
-    json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints })
+    let mut shown = json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints });
+    upstream::add(&mut shown, backend);
+    shown
 }
 
 fn routes(plan: &Plan) -> Vec<Value> {

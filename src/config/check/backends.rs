@@ -28,13 +28,14 @@ impl Check<'_> {
             if let Some(name) = &name {
                 backends.names.declare(name, raw.name.place, index, self);
             }
+            let upstream = self.upstream(raw);
             let endpoints = match raw.endpoints.need("endpoints", at.place, self.problems)? {
                 raw::Endpoints::Static(list) => self.static_endpoints(list, raw.endpoints.place).map(Endpoints::Static),
                 raw::Endpoints::Dns(at) => {
                     self.dns_endpoints(at, raw.endpoints.place).map(|(host, port)| Endpoints::Dns { host, port })
                 }
             };
-            Some(Backend { name: name?, version: version?, endpoints: endpoints? })
+            Some(Backend { name: name?, version: version?, endpoints: endpoints?, upstream: upstream? })
         }));
         backends
     }

@@ -65,7 +65,7 @@ families! {
     TunnelBytes "serin_tunnel_bytes_total" COUNTER ["from"]
         "Bytes that tunnels carried, by the side that sent them: client or upstream.";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
-        "Endpoints of a backend: ready, or resting after connect failures.";
+        "Endpoints of a backend: ready, resting after connect failures, unhealthy by its health check, or ejected.";
     RolloutWeight "serin_rollout_weight" GAUGE ["rollout", "backend"]
         "A backend's share of the guarded rule's requests, in percent.";
     RolloutPhase "serin_rollout_phase" GAUGE ["rollout", "phase"]
