@@ -112,6 +112,10 @@ fn names_and_references() {
     );
     refused(&edited("weight: 90", "weight: 1000001"), "a weight of 1000001 is too much");
     refused(&edited("version: \"1.4.1\"", "version: \"\""), "`version` is empty");
+    refused(&edited("version: \"1.4.1\"", "version: \"  \""), "`version` is empty");
+    refused(&edited("version: \"1.4.1\"", "version: \"1.4.1 \""), "`version` begins or ends with white space");
+    refused(&edited("    canary: canary", "    canary: canary\n    revision: \" 1\""), "`revision` begins or ends");
+    refused(&edited("  - name: shop\n    rule", "  - name: -shop\n    rule"), "a rollout cannot be called `-shop`");
 }
 
 #[test]

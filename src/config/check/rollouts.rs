@@ -56,6 +56,11 @@ impl Check<'_> {
             let name = self.name(&raw.name, at.place);
             if let Some(name) = &name {
                 names.declare(name, raw.name.place, index, self);
+                if name.starts_with('-') {
+                    let problem = Problem::new(raw.name.place, format!("a rollout cannot be called `{name}`"));
+                    let label = "a letter, a digit, `_` or `.` first";
+                    self.report(problem.label(label).help("`serin retry NAME` would take it for an option"));
+                }
             }
             let rule = self.guarded_rule(raw, at.place, routes);
             let subject = self.subject(raw, at.place, rule, routes, backends);
