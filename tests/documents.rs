@@ -24,6 +24,14 @@ fn the_readmes_config_is_accepted() {
 }
 
 #[test]
+fn the_readmes_rollout_is_the_examples_to_the_letter() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("```yaml\n    steps:").expect("the README has steps");
+    let (steps, _) = rest.split_once("```").expect("the block ends");
+    assert!(read("config/rollout.yaml").ends_with(&format!("    steps:{steps}")));
+}
+
+#[test]
 fn the_config_maps_config_is_accepted() {
     let manifest = read("deploy/kubernetes/config.yaml");
     let (_, block) = manifest.split_once("serin.yaml: |\n").expect("the ConfigMap has the file");

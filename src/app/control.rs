@@ -87,9 +87,10 @@ impl Control {
         let watcher = Watcher::new(&options.config);
         let plan = Arc::new(config::load(&options.config)?.plan);
         let registry = Arc::new(Registry::new(options.workers));
+        // Before any address is open: it may wait for a process that is on its way out, and nobody is to wait with it.
+        let store = store::open(&plan.store, &options.config)?;
         let listeners = Listeners::default();
         let opened = listeners.open(&plan.listeners, options.workers)?;
-        let store = store::open(&plan.store, &options.config)?;
         let (clock, workers_clock) = (rollout::Clock::start(), proxy::Clock::start());
         let (results, discovered) = mpsc::channel(64);
         let known = KnownEndpoints::new(&plan, results);

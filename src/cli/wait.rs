@@ -24,13 +24,15 @@ pub struct WaitArgs {
     /// The rollout's name
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// The phase to wait for
+    /// The phase to wait for. Without --revision, one that the rollout is in already counts at once: a Succeeded of
+    /// the revision before, say
     #[arg(long = "for", value_name = "PHASE", value_parser = phases(), ignore_case = true)]
     pub phase: Phase,
     /// How long to wait
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     pub timeout: Duration,
-    /// Wait for this revision: what the rollout did with the one before does not count
+    /// Wait for this revision: what the rollout did with the one before does not count, and the wait is over when it
+    /// goes on to the next one
     #[arg(long, value_name = "REVISION")]
     pub revision: Option<String>,
     /// Where to ask.
@@ -46,7 +48,8 @@ pub fn run(args: &WaitArgs, screen: &mut Screen<'_>) -> Result<u8, Failure> {
     let mut client = Client::new(&args.admin)?;
     let path = format!("/api/v1/rollouts/{}", segment(&args.name));
     let until = Instant::now() + args.timeout;
-    let mut wait = Wait { wanted: args.phase, revision: args.revision.as_deref(), has_looked: false, past: None };
+    let mut wait =
+        Wait { wanted: args.phase, revision: args.revision.as_deref(), has_looked: false, past: None, met: false };
     let mut last: Option<RolloutStatus> = None;
     let mut missing = false;
     loop {
@@ -65,8 +68,15 @@ pub fn run(args: &WaitArgs, screen: &mut Screen<'_>) -> Result<u8, Failure> {
                         return Ok(0);
                     }
                     Seen::Over => {
-                        let (name, phase) = (&status.name, status.phase);
-                        writeln!(screen.err, "rollout {name} is {phase}, and will not come to {}", args.phase)?;
+                        let RolloutStatus { name, phase, revision, .. } = &status;
+                        match args.revision.as_ref().filter(|wanted| **wanted != **revision) {
+                            Some(wanted) => {
+                                writeln!(screen.err, "rollout {name} has gone on from {wanted} to {revision}")?;
+                            }
+                            None => {
+                                writeln!(screen.err, "rollout {name} is {phase}, and will not come to {}", args.phase)?;
+                            }
+                        }
                         return Ok(OVER);
                     }
                     Seen::NotYet => last = Some(status),
@@ -97,6 +107,8 @@ struct Wait<'a> {
     has_looked: bool,
     /// The latest event of the past.
     past: Option<Timestamp>,
+    /// Whether the rollout has been at the wanted revision.
+    met: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +130,9 @@ impl Wait<'_> {
         if passed {
             return Seen::Reached;
         }
+        self.met |= counts(&status.revision) || status.history.iter().any(|decision| counts(&decision.revision));
         if !counts(&status.revision) {
-            return Seen::NotYet;
+            return if self.met { Seen::Over } else { Seen::NotYet };
         }
         match status.phase {
             phase if phase == self.wanted => Seen::Reached,

@@ -30,6 +30,7 @@ use crate::plan::{BackendId, Plan, Rollout, Severity};
 use crate::stats::{Registry, SeriesKey};
 use crate::store::{Documents, Saved, Store, Writer};
 use effects::{After, Told};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
@@ -59,8 +60,8 @@ pub struct Controller {
 pub struct Rollbacks {
     /// The rollout's name.
     pub rollout: Arc<str>,
-    /// The metric of the limit (`error-rate`, `latency-p99`, `latency-mean`), or what else it was: `abort`,
-    /// `progress-deadline`, `inconclusive`, `webhook`.
+    /// What the limit is on: a metric (`error-rate`, `latency-p99`, `latency-mean`) or a query by its name. Or what else
+    /// it was: `abort`, `progress-deadline`, `inconclusive`, `webhook`.
     pub reason: String,
     /// How many.
     pub count: u64,
@@ -106,7 +107,13 @@ impl Controller {
         let old_plan = std::mem::replace(&mut self.plan, Arc::clone(plan));
         let old_judges = std::mem::take(&mut self.judges);
         let named = old_plan.rollouts.iter().map(|spec| Arc::clone(&spec.name));
-        let mut old: BTreeMap<_, _> = named.zip(old_plan.rollouts.iter().zip(old_judges)).collect();
+        let stays = |name: &str| plan.rollouts.iter().any(|spec| *spec.name == *name);
+        let (mut old, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            named.zip(old_plan.rollouts.iter().zip(old_judges)).partition(|(name, _)| stays(name));
+        // Before any is taken up: one that comes back under another name is to find what failed under the old one.
+        for (name, (_, judge)) in gone {
+            self.parked.insert(name.to_string(), document(&judge.trial.state));
+        }
         let mut after = After { save: true, ..After::default() };
         for (index, spec) in plan.rollouts.iter().enumerate() {
             let (before, mut judge) = old.remove(&spec.name).unwrap_or_else(|| {
@@ -122,9 +129,6 @@ impl Controller {
             let actions = judge.planned(plan, spec, before, read, now);
             actions.into_iter().for_each(|action| after.add(plan, index, &judge, action));
             self.judges.push(judge);
-        }
-        for (name, (_, judge)) in old {
-            self.parked.insert(name.to_string(), document(&judge.trial.state));
         }
         Effects { shares: self.canary_shares(), publish: true, after }
     }
@@ -256,10 +260,16 @@ impl Controller {
         begun.collect()
     }
 
-    /// The state in which the rollout was left; a new one if there is none.
+    /// The state in which the rollout was left; a new one if there is none. What failed in a rollout that is gone from
+    /// the plan is then taken to have failed in this one, which may be the same under another name.
     fn unpark(&mut self, spec: &Rollout, now: Now) -> State {
         match self.parked.remove(&*spec.name).map(serde_json::from_value) {
             Some(Ok(state)) => state,
+            None if !self.past_unreadable && self.failed_elsewhere(&spec.revision) => {
+                // No revision yet: the machine begins with the spec's, finds it among the failed ones, and says so.
+                let failed_revisions = [Arc::clone(&spec.revision)].into();
+                State { revision: "".into(), failed_revisions, ..State::new(spec, now) }
+            }
             None if !self.past_unreadable => State::new(spec, now),
             None => State::unreadable(spec, now),
             Some(Err(error)) => {
@@ -271,6 +281,14 @@ impl Controller {
                 State::unreadable(spec, now)
             }
         }
+    }
+
+    /// Whether `revision` failed in a rollout that the plan does not have. Without a name it is not known again.
+    fn failed_elsewhere(&self, revision: &str) -> bool {
+        let is_gone = |name: &str| self.plan.rollouts.iter().all(|spec| *spec.name != *name);
+        let gone = self.parked.iter().filter(|(name, _)| is_gone(name));
+        let mut states = gone.filter_map(|(_, document)| State::deserialize(document).ok());
+        !revision.is_empty() && states.any(|state| state.failed_revisions.iter().any(|failed| **failed == *revision))
     }
 
     /// Hands the states over to be saved, if they are not what was handed over last.

@@ -3,6 +3,7 @@
 //! The file says which version of this layout it has. The directory may be the config's own, which is being watched:
 //! the events of these writes cost a look at the config's content and nothing else.
 
+use super::lock::Lock;
 use super::{Documents, Error, Store};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -21,6 +22,8 @@ pub struct FileStore {
     directory: PathBuf,
     /// What is there could not be read, and is not to be written over.
     set_aside: bool,
+    /// Nobody else writes there meanwhile.
+    _lock: Lock,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,21 +44,20 @@ pub(super) fn path_in(directory: &Path) -> PathBuf {
 }
 
 impl FileStore {
-    /// For `directory`, which is made if it is missing (its parent is not).
+    /// For `directory`, which is made if it is missing (its parent is not), and is this store's alone until it is
+    /// dropped. Blocks for two seconds at most when another has it.
     ///
     /// # Errors
-    /// When a file cannot be written there.
+    /// When a file cannot be written there, or another process keeps its state there.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let store = Self { directory: directory.to_owned(), set_aside: false };
-        let probe = || {
-            match fs::create_dir(directory) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-            File::create(store.temporary())?;
-            fs::remove_file(store.temporary())
-        };
-        probe().map_err(|source| store.write_error(source))?;
+        let write_error = |source| Error::Write { path: path_in(directory), source };
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(write_error(error)),
+            _ => {}
+        }
+        let store = Self { directory: directory.to_owned(), set_aside: false, _lock: Lock::take(directory)? };
+        let probe = File::create(store.temporary()).and_then(|_| fs::remove_file(store.temporary()));
+        probe.map_err(write_error)?;
         Ok(store)
     }
 
@@ -152,8 +154,9 @@ mod tests {
         let mut store = FileStore::open(directory.path()).unwrap();
         store.save(&documents("Progressing")).unwrap();
         store.save(&documents("RolledBack")).unwrap();
+        drop(store);
         assert_eq!(FileStore::open(directory.path()).unwrap().load().unwrap(), documents("RolledBack"));
-        assert_eq!(names(directory.path()), [NAME]);
+        assert_eq!(names(directory.path()), [NAME, "serin-state.lock"]);
     }
 
     #[test]
@@ -181,7 +184,7 @@ mod tests {
             assert_eq!(fs::read_to_string(store.path()).unwrap(), text, "loading changes nothing");
             store.save(&documents("RolledBack")).unwrap();
             let names = names(directory.path());
-            assert_eq!(names.len(), 2, "{names:?}");
+            assert_eq!(names.len(), 3, "{names:?}");
             assert_eq!(fs::read_to_string(directory.path().join(&names[1])).unwrap(), text);
             assert_eq!(store.load().unwrap(), documents("RolledBack"));
         }

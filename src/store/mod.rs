@@ -7,6 +7,7 @@
 //! goes on without it by keeping every canary out, which serves all users; refusing to start would serve none.
 
 mod file;
+mod lock;
 mod memory;
 mod writer;
 
@@ -86,15 +87,25 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Another process keeps its state there.
+    #[error(
+        "another Serin keeps its rollouts' state in {}; stop that one, or give this one a directory of its own with \
+         `store: {{ file: DIR }}`", directory.display()
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
 }
 
 /// The store that the plan asks for. `config` is the config file's path; its directory is the default place.
 ///
-/// Blocks for a few file system calls.
+/// Blocks for a few file system calls, and for two seconds at most when another process has the directory.
 ///
 /// # Errors
-/// When the directory that the operator named cannot be written, or when the default one holds a state that could be
-/// read but not kept up to date: it would come back, outdated, at the next start.
+/// When another process keeps its state there. When the directory that the operator named cannot be written, or when
+/// the default one holds a state that could be read but not kept up to date: it would come back, outdated, at the next
+/// start.
 pub fn open(wanted: &plan::Store, config: &Path) -> Result<Box<dyn Store>, Error> {
     match wanted {
         plan::Store::Dir(directory) => Ok(Box::new(FileStore::open(directory)?)),
@@ -103,6 +114,7 @@ pub fn open(wanted: &plan::Store, config: &Path) -> Result<Box<dyn Store>, Error
             let directory = config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             match FileStore::open(directory) {
                 Ok(store) => Ok(Box::new(store)),
+                Err(error @ Error::InUse { .. }) => Err(error),
                 Err(error) if file::path_in(directory).exists() => Err(error),
                 Err(error) => {
                     tracing::warn!(
@@ -136,6 +148,17 @@ mod tests {
         let config = directory.path().join("no such directory").join("serin.yaml");
         let mut store = open(&plan::Store::BesideConfig, &config).unwrap();
         assert_eq!(store.load().unwrap(), Documents::new());
+    }
+
+    #[test]
+    fn a_directory_that_another_has_is_no_reason_to_keep_the_state_in_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("serin.yaml");
+        let _first = open(&plan::Store::BesideConfig, &config).unwrap();
+        for wanted in [plan::Store::BesideConfig, plan::Store::Dir(directory.path().to_owned())] {
+            let error = open(&wanted, &config).err().unwrap();
+            assert!(matches!(error, Error::InUse { .. }), "{error:?}");
+        }
     }
 
     #[test]

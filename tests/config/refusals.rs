@@ -99,13 +99,23 @@ fn names_and_references() {
         &with("  - { name: two, rule: shop/everyone, stable: stable, canary: canary, stickiness: { cookie: c } }"),
         "two rollouts guard this rule",
     );
+    let both = "[{ name: canary }, { name: stable }]";
     refused(
-        &with("  - { name: shop, rule: shop/testers, stable: stable, canary: canary, stickiness: { cookie: c } }")
-            .replace("[{ name: canary }]", "[{ name: canary }, { name: stable }]"),
+        &with("  - { name: two, rule: shop/testers, stable: stable, canary: canary, stickiness: { cookie: c } }")
+            .replace("[{ name: canary }]", both),
+        "two rollouts bring in the same canary (give this one a backend of its own, or lead both to one rule",
+    );
+    refused(
+        &with("  - { name: shop, rule: shop/testers, stable: canary, canary: stable, stickiness: { cookie: c } }")
+            .replace("[{ name: canary }]", both),
         "two rollouts are called `shop`",
     );
     refused(&edited("weight: 90", "weight: 1000001"), "a weight of 1000001 is too much");
     refused(&edited("version: \"1.4.1\"", "version: \"\""), "`version` is empty");
+    refused(&edited("version: \"1.4.1\"", "version: \"  \""), "`version` is empty");
+    refused(&edited("version: \"1.4.1\"", "version: \"1.4.1 \""), "`version` begins or ends with white space");
+    refused(&edited("    canary: canary", "    canary: canary\n    revision: \" 1\""), "`revision` begins or ends");
+    refused(&edited("  - name: shop\n    rule", "  - name: -shop\n    rule"), "a rollout cannot be called `-shop`");
 }
 
 #[test]

@@ -214,6 +214,24 @@ fn a_second_process_on_the_same_port_is_refused() {
 }
 
 #[test]
+fn a_second_process_on_the_same_state_is_refused_until_the_first_is_gone() {
+    let backend = Backend::replying(OK);
+    let mut first = Serin::start(&everything_to(backend.address()));
+    let path = first.config_path();
+    let mut second = Process::start(&["run", "--config", path.to_str().unwrap()], &[]);
+    let exit = second.exit();
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    let directory = path.parent().unwrap().to_str().unwrap();
+    for part in [directory, "another Serin", "`store: { file: DIR }`"] {
+        assert!(exit.stderr.contains(part), "{part}: {}", exit.stderr);
+    }
+    assert_eq!(first.client().get("/").status, 200);
+    assert_eq!(first.reloads(), 0, "a lock beside the config is no edit of the config");
+    let mut again = first.restart();
+    assert_eq!(again.client().get("/").status, 200, "a process that was killed has let go");
+}
+
+#[test]
 fn a_bad_config_is_exit_code_2_and_a_report_of_every_problem() {
     let config = complete(&everything_to("127.0.0.1:1".parse().unwrap()))
         .replace("name: everyone", "nmae: everyone")

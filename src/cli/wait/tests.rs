@@ -28,7 +28,7 @@ fn after(mut status: RolloutStatus, event: &str, second: u8) -> RolloutStatus {
 }
 
 fn wait_for(wanted: Phase) -> Wait<'static> {
-    Wait { wanted, revision: None, has_looked: false, past: None }
+    Wait { wanted, revision: None, has_looked: false, past: None, met: false }
 }
 
 /// The exit code and what was said: on the standard output, on the standard error.
@@ -87,12 +87,35 @@ fn a_phase_that_came_and_went_between_two_looks_has_come() {
 
 #[test]
 fn another_revision_neither_ends_the_wait_nor_fulfils_it() {
-    let mut wait = Wait { wanted: Phase::Succeeded, revision: Some("1.6.0"), has_looked: false, past: None };
+    let mut wait =
+        Wait { wanted: Phase::Succeeded, revision: Some("1.6.0"), has_looked: false, past: None, met: false };
     assert_eq!(wait.look(&rollout("Succeeded")), Seen::NotYet);
     assert_eq!(wait.look(&after(rollout("RolledBack"), "promoted", 1)), Seen::NotYet);
     let mut newer = rollout("Succeeded");
     newer.revision = "1.6.0".into();
     assert_eq!(wait.look(&newer), Seen::Reached);
+}
+
+#[test]
+fn a_rollout_that_has_gone_on_to_the_next_revision_ends_the_wait() {
+    let next = |mut status: RolloutStatus| {
+        status.revision = "1.5.1".into();
+        status
+    };
+    let wait = || Wait { revision: Some("1.5.0"), ..wait_for(Phase::Succeeded) };
+    assert_eq!(wait().look(&next(rollout("Progressing"))), Seen::Over, "its history has had 1.5.0");
+    let mut nothing_past = next(rollout("Progressing"));
+    nothing_past.history.clear();
+    let mut wait = wait();
+    assert_eq!(wait.look(&nothing_past), Seen::NotYet, "1.5.0 may still come");
+    assert_eq!(wait.look(&rollout("Progressing")), Seen::NotYet);
+    assert_eq!(wait.look(&nothing_past), Seen::Over, "an earlier look has seen it");
+
+    let gone_on = serde_json::to_value(nothing_past).unwrap();
+    let stub = Stub::start(vec![answer(200, &status("Progressing", 2)), answer(200, &gone_on)]);
+    let (code, _, err) = run_against(&stub, &["--for", "succeeded", "--revision", "1.5.0"]);
+    assert_eq!(code, OVER);
+    assert!(err.ends_with("rollout data-tier has gone on from 1.5.0 to 1.5.1\n"), "{err}");
 }
 
 #[test]

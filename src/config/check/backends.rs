@@ -44,7 +44,12 @@ impl Check<'_> {
     pub(super) fn version(self, key: &str, at: Option<&At<raw::VersionText>>) -> Option<Arc<str>> {
         let Some(at) = at else { return Some("".into()) };
         let text = &at.get()?.0;
-        if (1..=128).contains(&text.len()) && !text.contains(char::is_control) {
+        if text.trim() != text && !text.trim().is_empty() {
+            let problem = Problem::new(at.place, format!("`{key}` begins or ends with white space"));
+            self.report(problem.label(format!("without it: `{}`", text.trim().escape_debug())));
+            return None;
+        }
+        if (1..=128).contains(&text.trim().len()) && !text.contains(char::is_control) {
             return Some(text.as_str().into());
         }
         let problem = Problem::new(at.place, format!("`{key}` is empty, too long, or has control characters in it"));

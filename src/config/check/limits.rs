@@ -14,7 +14,7 @@ use std::time::Duration;
 /// What people ask for by name; any other quantile works as well.
 const METRICS: [&str; 7] =
     ["error-rate", "latency-mean", "latency-p50", "latency-p90", "latency-p95", "latency-p99", "latency-p99.9"];
-/// The window moves in ticks of a quarter of a second: one below a second would be mostly rounding. A day of ticks is
+/// The window moves in ticks of 100 ms: one below a second would be mostly rounding. A day of ticks is
 /// what a window may cost in memory.
 pub(super) const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
 const MIN_REQUESTS: u64 = 50;

@@ -13,7 +13,7 @@ use crate::plan::{Inconclusive, Progression, Promotion, Step, Then};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Time is held in ticks of a quarter of a second: less than this is not held at all.
+/// Time is held in ticks of so long: less than one is not held at all.
 const SHORTEST: Duration = Duration::from_millis(100);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Longer than this nobody watches a canary; it is a number written by mistake.

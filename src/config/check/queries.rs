@@ -18,6 +18,8 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 /// An answer that takes longer is of no use to anybody who watches a canary.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// What to do about a name and a password in the server's address.
+const NO_USER: &str = "they would not be sent: put a bearer token into a file and name it with `tokenFile`";
 /// What a query may leave to be filled in.
 const PLACEHOLDERS: [&str; 4] = ["stable", "canary", "revision", "window"];
 
@@ -147,7 +149,7 @@ impl Check<'_> {
 
     /// The address that `/api/v1/query` is added to.
     fn base(self, at: &At<String>, owner: Place) -> Option<Arc<str>> {
-        let url = self.web_address(at, owner, "a Prometheus server")?;
+        let url = self.web_address(at, owner, "a Prometheus server", NO_USER)?;
         if url.contains(['?', '#']) {
             let problem = Problem::new(at.place, "`url` has a query of its own").label("up to its path");
             self.report(problem.help("`/api/v1/query` and what is asked are added to it"));

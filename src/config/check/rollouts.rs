@@ -25,6 +25,13 @@ pub(super) struct Subject<'t> {
     pub(super) canary_version: Option<Arc<str>>,
 }
 
+/// What the rollouts so far have to themselves, and where that stands.
+#[derive(Default)]
+struct Taken {
+    rules: HashMap<usize, Place>,
+    canaries: HashMap<usize, Place>,
+}
+
 impl Subject<'_> {
     fn versions_are_the_same(&self) -> bool {
         let said = self.canary_version.as_ref().filter(|version| !version.is_empty());
@@ -39,7 +46,7 @@ impl Check<'_> {
         routes: &Routes,
         backends: &Backends,
     ) -> Option<Vec<Rollout>> {
-        let (mut names, mut guarded) = (Names::new("rollout"), HashMap::<usize, Place>::new());
+        let (mut names, mut taken) = (Names::new("rollout"), Taken::default());
         let list = list.map(Vec::as_slice).unwrap_or_default();
         if !list.is_empty() {
             self.length("rollouts", list.len(), list[0].place)?;
@@ -49,13 +56,15 @@ impl Check<'_> {
             let name = self.name(&raw.name, at.place);
             if let Some(name) = &name {
                 names.declare(name, raw.name.place, index, self);
+                if name.starts_with('-') {
+                    let problem = Problem::new(raw.name.place, format!("a rollout cannot be called `{name}`"));
+                    let label = "a letter, a digit, `_` or `.` first";
+                    self.report(problem.label(label).help("`serin retry NAME` would take it for an option"));
+                }
             }
             let rule = self.guarded_rule(raw, at.place, routes);
-            if let Some(first) = rule.and_then(|rule| guarded.insert(rule, raw.rule.place)) {
-                let problem = Problem::new(raw.rule.place, "two rollouts guard this rule");
-                self.report(problem.label("the second one").also(first, "the first one"));
-            }
             let subject = self.subject(raw, at.place, rule, routes, backends);
+            self.take(&mut taken, raw, rule, subject.canary);
             let stickiness = raw.stickiness.as_ref().map_or(Some(None), |at| self.stickiness(at).map(Some));
             let mut queries = Names::new("query limit");
             let unsaid = unsaid(raw, &subject);
@@ -85,6 +94,22 @@ impl Check<'_> {
                 alerts: alerts?,
             })
         }))
+    }
+
+    /// A rule has one rollout, and so has a canary: what failed in one must not be served by the other.
+    fn take(self, taken: &mut Taken, raw: &raw::Rollout, rule: Option<usize>, canary: Option<usize>) {
+        let twice =
+            |place, title: &str, first| Problem::new(place, title).label("the second one").also(first, "the first one");
+        let guards = rule.and_then(|rule| taken.rules.insert(rule, raw.rule.place));
+        let brings_in = canary.and_then(|canary| taken.canaries.insert(canary, raw.canary.place));
+        if let Some(first) = guards {
+            self.report(twice(raw.rule.place, "two rollouts guard this rule", first));
+        } else if let Some(first) = brings_in {
+            let problem = twice(raw.canary.place, "two rollouts bring in the same canary", first);
+            self.report(problem.help(
+                "give this one a backend of its own, or lead both to one rule: each would serve what failed in the other",
+            ));
+        }
     }
 
     fn guarded_rule(self, raw: &raw::Rollout, owner: Place, routes: &Routes) -> Option<usize> {

@@ -17,6 +17,8 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 const RETRIES: usize = 2;
 const THRESHOLD: usize = 1;
+/// What to do about a name and a password in a receiver's address.
+const NO_USER: &str = "they would not be sent: put a token that the receiver knows into the path or the query";
 
 impl Check<'_> {
     pub(super) fn webhooks(self, raw: &raw::Rollout) -> Option<Vec<Webhook>> {
@@ -34,7 +36,7 @@ impl Check<'_> {
                 let label = "nothing ever comes to the point at which it is called";
                 self.report(problem.label(label).help("add `steps`, or leave it out"));
             }
-            let url = self.web_address(&hook.url, at.place, "a webhook");
+            let url = self.web_address(&hook.url, at.place, "a webhook", NO_USER);
             let timeout = self.duration_or("timeout", hook.timeout.as_ref(), TEN_SECONDS, TIMEOUT);
             let interval = self.duration_or("interval", hook.interval.as_ref(), TEN_SECONDS, INTERVAL);
             let retries = self.count("retries", hook.retries.as_ref(), RETRIES, 0..=10);
@@ -80,24 +82,31 @@ impl Check<'_> {
                 raw::Alert::Teams(receiver) => (AlertFormat::Teams, "teams", receiver, "Teams"),
             };
             let raw = receiver.need(key, at.place, self.problems)?;
-            let url = self.web_address(&raw.url, receiver.place, what);
+            let url = self.web_address(&raw.url, receiver.place, what, NO_USER);
             let severity = raw.severity.as_ref().map_or(Some(Severity::Info), |at| at.get().map(|s| severity_of(*s)));
             Some(Alert { format, url: url?, severity: severity? })
         }))
     }
 
-    /// An `http` or `https` address with a host.
-    pub(super) fn web_address(self, at: &At<String>, owner: Place, what: &str) -> Option<Arc<str>> {
+    /// An `http` or `https` address with a host, and with nobody's name before it, which nobody would send;
+    /// `no_user` says what to do instead.
+    pub(super) fn web_address(self, at: &At<String>, owner: Place, what: &str, no_user: &str) -> Option<Arc<str>> {
         let text = at.need("url", owner, self.problems)?;
         let uri = text.parse::<http::Uri>().ok();
-        let good = uri.is_some_and(|uri| {
+        let good = uri.as_ref().is_some_and(|uri| {
             matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
         });
         if !good {
             let problem = Problem::new(at.place, format!("`{}` is no address for {what}", text.escape_debug()));
             self.report(problem.label("an `http://` or `https://` address"));
+            return None;
         }
-        good.then(|| text.as_str().into())
+        if uri.and_then(|uri| uri.authority().map(|authority| authority.as_str().contains('@'))) == Some(true) {
+            let problem = Problem::new(at.place, format!("the address for {what} has a name or a password in it"));
+            self.report(problem.label("nothing before the host, no `@`").help(no_user));
+            return None;
+        }
+        Some(text.as_str().into())
     }
 }
 

@@ -1,7 +1,8 @@
 //! What was told lately, so that what comes and goes is told once and not at every turn.
 
-use crate::rollout::record::{Decision, Kind};
+use crate::rollout::record::{Decision, Grounds, Kind};
 use std::collections::VecDeque;
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,33 @@ struct Told {
     revision: Arc<str>,
     event: Kind,
     step: Option<usize>,
-    /// As they are written.
-    grounds: String,
+    about: About,
     /// For a rollback, of which each is one of its own.
     at: Option<String>,
+}
+
+/// What the grounds are about. Not their texts: those have numbers in them that are others each time.
+#[derive(Debug, PartialEq)]
+struct About {
+    kind: Discriminant<Grounds>,
+    /// The limit's, the webhook's, or the verb.
+    name: Option<String>,
+}
+
+impl About {
+    fn new(grounds: &Grounds) -> Self {
+        let name = match grounds {
+            Grounds::Limit(limit) | Grounds::StableBreach(limit) => Some(&limit.metric),
+            Grounds::Webhook { name, .. } => Some(name),
+            Grounds::Operator { verb } => Some(verb),
+            Grounds::StateUnreadable
+            | Grounds::ProgressDeadline { .. }
+            | Grounds::Inconclusive { .. }
+            | Grounds::StableNotReady
+            | Grounds::Plan => None,
+        };
+        Self { kind: discriminant(grounds), name: name.cloned() }
+    }
 }
 
 impl Recent {
@@ -38,7 +62,7 @@ impl Recent {
             revision: Arc::clone(&decision.revision),
             event: decision.event,
             step: decision.step,
-            grounds: serde_json::to_string(&decision.grounds).expect("grounds are strings and numbers"),
+            about: About::new(&decision.grounds),
             at: (decision.event == Kind::RolledBack).then(|| decision.at.to_string()),
         };
         // The same rollback is no news however late it comes.
@@ -56,9 +80,9 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::decision;
+    use super::super::tests::{breach, decision};
     use super::*;
-    use crate::rollout::record::Grounds;
+    use crate::rollout::record::LimitRecord;
     use crate::rollout::time::Timestamp;
 
     #[test]
@@ -78,6 +102,26 @@ mod tests {
         ] {
             assert!(recent.is_news(&url, &news, began + QUIET), "{news:?}");
         }
+    }
+
+    #[test]
+    fn the_same_with_other_numbers_is_no_news_and_another_limit_or_webhook_is() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        let url = "http://a/".into();
+        let mut is_news =
+            |grounds| recent.is_news(&url, &Decision { event: Kind::Inconclusive, ..decision(grounds) }, now);
+        let held = |after: &str, why: &str| Grounds::Inconclusive { after: after.into(), why: why.into() };
+        assert!(is_news(held("1h", "error-rate has 12 of 50 requests")));
+        assert!(!is_news(held("2h", "error-rate has 13 of 50 requests")));
+        let breach = |metric: &str, value| match breach() {
+            Grounds::Limit(limit) => Grounds::Limit(LimitRecord { metric: metric.into(), value, ..limit }),
+            other => other,
+        };
+        assert!(is_news(breach("error-rate", Some(0.1))) && !is_news(breach("error-rate", Some(0.2))));
+        assert!(is_news(breach("latency-p99", Some(0.1))));
+        let webhook = |name: &str, answer: &str| Grounds::Webhook { name: name.into(), answer: answer.into() };
+        assert!(is_news(webhook("gate", "503 after 1 s")) && !is_news(webhook("gate", "503 after 2 s")));
+        assert!(is_news(webhook("load", "503 after 1 s")));
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! The controller with real counters and a store that can be looked into; with the world outside, in [`asking`].
+//! The controller with real counters and a store that can be looked into; with the world outside, in
+//! [`asking`]; under new names, in [`renamed`].
 
 mod asking;
+mod renamed;
 
 use super::*;
 use crate::plan::{

@@ -14,6 +14,7 @@ fn webhooks() {
     refused(&hook("url: \"http://gate/x\", ", ""), "`url` is missing");
     refused(&hook("http://gate/x", "gate/x"), "`gate/x` is no address for a webhook");
     refused(&hook("http://gate/x", "ftp://gate/x"), "`ftp://gate/x` is no address for a webhook");
+    refused(&hook("http://gate/x", "http://a:b@gate/x"), "the address for a webhook has a name or a password in it");
     refused(&hook("timeout: 5s", "timeout: 0s"), "`timeout` cannot be 0s");
     refused(&hook("interval: 1s", "interval: 0s"), "`interval` cannot be 0s");
     refused(&hook("retries: 0", "retries: 11"), "`retries` cannot be 11");
@@ -41,6 +42,11 @@ fn alerts() {
         ),
         "is no address for Teams",
     );
+    refused(
+        &stepped("https://hooks.example.com/x", "https://a@hooks.example.com/x"),
+        "the address for Slack has a name",
+    );
+    refused(&stepped("https://prometheus:9090", "https://a:b@prometheus:9090"), "name it with `tokenFile`");
     refused(&stepped("severity: error", "severity: eror"), "unknown value `eror` (did you mean `error`?)");
     refused(&stepped("      - slack: {", "      - slack: { channel: x,"), "unknown key `channel`");
     refused(&stepped("      - slack:", "      - slak:"), "unknown key `slak` (did you mean `slack`?)");
