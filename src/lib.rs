@@ -66,3 +66,4 @@ pub mod stats;
 // Beside the rooms, at the bottom: they import nothing of ours.
 pub mod logs;
 pub mod machine;
+pub mod net;

@@ -6,11 +6,11 @@
 
 use super::buffer::{Buffer, Buffers};
 use crate::http::{BodyLength, ChunkError, Decoder, HeadLimits, Transfer};
+use crate::net::Stream;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// One direction of an exchange.
 #[derive(Debug)]
@@ -162,8 +162,8 @@ impl Pump {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
+        source: &mut Stream,
+        sink: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<Result<(), PumpError>> {
         loop {
@@ -181,7 +181,7 @@ impl Pump {
     pub(super) fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,
-        sink: &mut TcpStream,
+        sink: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<io::Result<()>> {
         if let Some(buffer) = &mut self.buffer {
@@ -196,13 +196,13 @@ impl Pump {
             self.tail_written += ready!(Pin::new(&mut *sink).poll_write(cx, &self.tail[self.tail_written..]))?;
         }
         self.tail = Vec::new();
-        Poll::Ready(Ok(()))
+        Pin::new(sink).poll_flush(cx)
     }
 
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut TcpStream,
+        source: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<Result<(), PumpError>> {
         ready!(source.poll_read_ready(cx)).map_err(|_| PumpError::Source)?;

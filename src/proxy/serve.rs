@@ -4,11 +4,11 @@ use super::client::{Client, Ended};
 use super::forward::{Next, forward};
 use super::worker::Worker;
 use crate::http::Reason;
+use crate::net::Stream;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// Serves `stream` until it is closed.
@@ -17,6 +17,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
     let Ok(local) = stream.local_addr() else { return };
     let deadline = worker.deadlines.register();
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let stream = Stream::Plain(stream);
     let mut client = Client { stream, peer, local, input: None, deadline };
     poll_fn(|cx| {
         client.deadline.watch(cx);
@@ -43,7 +44,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
             }
             Next::Cut => {
                 // Not an orderly end: a body that ends with its connection would look whole.
-                let _ = socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO));
+                client.stream.cut();
                 break;
             }
         }

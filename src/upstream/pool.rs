@@ -1,5 +1,6 @@
 //! Idle connections, the last one used first: what is hot stays hot, and what a quiet hour leaves over ages out.
 
+use crate::net::Stream;
 use crate::plan::{BackendId, Endpoint, Snapshot};
 use crate::stats::WorkerCounters;
 use std::cell::{Cell, RefCell};
@@ -32,7 +33,7 @@ struct Idle {
 /// A connection that is counted for as long as it is open.
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     counters: Arc<WorkerCounters>,
 }
 
@@ -69,7 +70,7 @@ impl Pools {
     /// Closes what has been idle since before `since_ms`, or was closed by its peer.
     pub fn sweep(&self, since_ms: u64) {
         for pool in self.all() {
-            pool.idle.borrow_mut().retain(|idle| idle.since_ms >= since_ms && is_quiet(&idle.connection.stream));
+            pool.idle.borrow_mut().retain_mut(|idle| idle.since_ms >= since_ms && idle.connection.stream.is_quiet());
         }
     }
 
@@ -113,8 +114,8 @@ impl Pool {
     /// cannot be sent twice.
     pub fn reuse(self: &Rc<Self>, careful: bool) -> Option<Lease> {
         loop {
-            let Idle { connection, .. } = self.idle.borrow_mut().pop()?;
-            if is_quiet(&connection.stream) && !(careful && is_closed(&connection.stream)) {
+            let Idle { mut connection, .. } = self.idle.borrow_mut().pop()?;
+            if connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
                 return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
@@ -128,14 +129,14 @@ impl Pool {
         let stream = TcpStream::connect(self.endpoint.address).await?;
         stream.set_nodelay(true)?;
         self.counters.upstream_opened();
-        let connection = Connection { stream, counters: Arc::clone(&self.counters) };
+        let connection = Connection { stream: Stream::Plain(stream), counters: Arc::clone(&self.counters) };
         Ok(Lease { pool: Rc::clone(self), connection, reused: false })
     }
 }
 
 impl Lease {
     /// The connection itself.
-    pub fn stream(&mut self) -> &mut TcpStream {
+    pub fn stream(&mut self) -> &mut Stream {
         &mut self.connection.stream
     }
 
@@ -160,16 +161,4 @@ impl Drop for Pending {
     fn drop(&mut self) {
         self.0.pending.set(self.0.pending.get() - 1);
     }
-}
-
-/// Nothing has arrived, not even the end. No system call unless the runtime has seen the socket become readable.
-fn is_quiet(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// The kernel knows of an end, or of bytes, that the runtime has not been told of.
-fn is_closed(stream: &TcpStream) -> bool {
-    let mut byte = [std::mem::MaybeUninit::uninit()];
-    let peeked = socket2::SockRef::from(stream).peek(&mut byte);
-    !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
