@@ -31,6 +31,7 @@ fn main() -> ExitCode {
                 let _ = stderr().write_all(error.report(colour).as_bytes());
                 ExitCode::from(2)
             }
+            Err(run::RunError::Start(error @ StartError::Tls(_))) => fail(&error.to_string(), 2),
             Err(error @ run::RunError::AtOnce) => {
                 eprintln!("{error}");
                 // Without waiting for the threads that still work.

@@ -18,12 +18,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 fn plan(token_file: Option<PathBuf>) -> Plan {
-    let backend = |name: &str, endpoints| Backend { name: name.into(), version: "1".into(), endpoints };
+    let backend = |name: &str, endpoints| Backend { name: name.into(), version: "1".into(), endpoints, tls: None };
     let (stable, canary, rule) = (BackendId::new(0), BackendId::new(1), RuleId::new(0));
     Plan {
         hash: "abc".into(),
-        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into() }],
-        admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file },
+        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into(), tls: None }],
+        admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file, tls: None },
         backends: vec![
             backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()])),
             backend("canary", Endpoints::Dns { host: "canary".into(), port: 80 }),
@@ -95,7 +95,7 @@ fn start(view: View) -> Rig {
     let (send, commands) = mpsc::channel(4);
     let view = Arc::new(ArcSwap::from_pointee(view));
     let sources = Sources { counters: Arc::new(Registry::new(1)), view: Arc::clone(&view), commands: send };
-    let server = Server::bind(([127, 0, 0, 1], 0).into(), sources).unwrap();
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::default(), sources).unwrap();
     Rig { server, view, commands }
 }
 
@@ -261,7 +261,7 @@ fn a_taken_address_is_an_error_that_names_it() {
     let rig = start(view(None));
     let (commands, _) = mpsc::channel(1);
     let sources = Sources { counters: Arc::new(Registry::new(1)), view: Arc::clone(&rig.view), commands };
-    let error = Server::bind(rig.server.local_addr(), sources).unwrap_err().to_string();
+    let error = Server::bind(rig.server.local_addr(), Arc::default(), sources).unwrap_err().to_string();
     assert!(error.contains(&rig.server.local_addr().to_string()) && error.contains("admin.address"), "{error}");
 }
 

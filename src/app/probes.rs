@@ -1,8 +1,8 @@
 //! Whether a side that gets no traffic could take some.
 //!
 //! Of a side that is served from, the requests say whether its endpoints take connections. A canary before its first
-//! step, and a stable while the canary has everything, have no requests: they are asked, with a TCP connection that is
-//! closed at once.
+//! step, and a stable while the canary has everything, have no requests: they are asked, with a connection that is closed
+//! at once: over TLS, if that is how requests would come.
 
 use crate::plan::{BackendId, Endpoint};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +67,7 @@ impl Probes {
             if self.under_way.insert(endpoint.address) {
                 let sender = self.sender.clone();
                 tokio::spawn(async move {
-                    let reached = matches!(timeout(PATIENCE, TcpStream::connect(endpoint.address)).await, Ok(Ok(_)));
+                    let reached = matches!(timeout(PATIENCE, connect(&endpoint)).await, Ok(Ok(())));
                     if reached {
                         endpoint.health.connected();
                     }
@@ -82,6 +82,15 @@ impl Probes {
     pub(super) fn reached(&self, backend: BackendId, endpoint: &Endpoint) -> bool {
         !self.asked.contains(&backend) || self.answers.get(&endpoint.address) == Some(&Some(true))
     }
+}
+
+/// Connects as a request would.
+async fn connect(endpoint: &Endpoint) -> std::io::Result<()> {
+    let socket = TcpStream::connect(endpoint.address).await?;
+    if let Some(tls) = &endpoint.tls {
+        tls.connect(socket, endpoint.address.ip()).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::admin::{ConfigView, RolloutView, View};
 use crate::plan::Endpoint;
 use crate::plan::Plan;
 use crate::rollout::{Controller, Now, Phase, RolloutStatus};
-use crate::stats::export::{ConfigFacts, EndpointFacts, Facts, RolloutFacts};
+use crate::stats::export::{CertificateFacts, ConfigFacts, EndpointFacts, Facts, RolloutFacts};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ pub(super) struct Shown<'a> {
     pub(super) not_ready: Vec<String>,
     pub(super) config: Arc<ConfigView>,
     pub(super) facts: ConfigFacts,
+    pub(super) certificates: Vec<CertificateFacts>,
     pub(super) endpoints: &'a [Arc<[Endpoint]>],
     pub(super) controller: &'a Controller,
     pub(super) now: Now,
@@ -38,7 +39,12 @@ impl Shown<'_> {
                 resting: resting as u64,
             }
         });
-        let facts = Facts { config: self.facts, endpoints: endpoints.collect(), rollouts: rollouts.collect() };
+        let facts = Facts {
+            config: self.facts,
+            endpoints: endpoints.collect(),
+            rollouts: rollouts.collect(),
+            certificates: self.certificates,
+        };
         View {
             not_ready: self.not_ready,
             config: Some(self.config),

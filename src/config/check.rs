@@ -11,6 +11,7 @@ mod names;
 mod rollouts;
 mod routes;
 mod settings;
+mod tls;
 
 pub(crate) use settings::defaults;
 

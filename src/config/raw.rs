@@ -7,11 +7,13 @@ mod rollouts;
 mod routes;
 mod settings;
 mod texts;
+mod tls;
 
 pub(super) use rollouts::{Alert, RollbackLimit, Rollout, Stickiness};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
 pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
 pub(super) use texts::{AddressText, Ceiling, DurationText, RateText, SizeText, TimeoutText, VersionText};
+pub(super) use tls::{BackendTls, ServerTls};
 
 use super::at::At;
 use schemars::JsonSchema;
@@ -58,6 +60,8 @@ pub(super) struct Listener {
     pub(super) name: At<String>,
     /// Address and port, as in `0.0.0.0:8080` or `[::]:8080` (which takes IPv4 too). Port 0 takes any free one.
     pub(super) address: At<AddressText>,
+    /// With it, clients speak TLS here. Default: in clear.
+    pub(super) tls: Option<At<ServerTls>>,
 }
 
 /// The operators' listener.
@@ -69,6 +73,8 @@ pub(super) struct Admin {
     /// The file that holds the bearer token for calls that change something; relative to this file. Without one, such
     /// calls must come over loopback.
     pub(super) token_file: Option<At<String>>,
+    /// With it, operators and scrapers speak TLS here. Default: in clear.
+    pub(super) tls: Option<At<ServerTls>>,
 }
 
 /// One version of a service.
@@ -81,6 +87,8 @@ pub(super) struct Backend {
     pub(super) version: Option<At<VersionText>>,
     /// Where its endpoints come from.
     pub(super) endpoints: At<Endpoints>,
+    /// With it, Serin speaks TLS to the endpoints. Default: in clear.
+    pub(super) tls: Option<At<BackendTls>>,
 }
 
 /// Where a backend's endpoints come from.
@@ -100,6 +108,6 @@ pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
         ("Rollout", "steps" | "promotion")
             | ("Rule", "filters" | "retry" | "timeouts")
             | ("BackendRef", "filters")
-            | ("Config" | "Listener" | "Admin" | "Backend", "tls")
+            | ("Config", "tls")
     )
 }

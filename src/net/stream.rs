@@ -3,6 +3,7 @@
 //! An enum and not a trait: what is read and written on the request's path goes through one branch that is always
 //! predicted, and every function above is compiled once.
 
+use super::tls::Tls;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,6 +17,8 @@ use tokio::net::TcpStream;
 pub enum Stream {
     /// In clear.
     Plain(TcpStream),
+    /// Over TLS; its handshake is over.
+    Tls(Box<Tls>),
 }
 
 impl Stream {
@@ -28,6 +31,7 @@ impl Stream {
     pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx),
+            Self::Tls(tls) => tls.poll_read_ready(cx),
         }
     }
 
@@ -36,6 +40,7 @@ impl Stream {
     pub fn is_quiet(&mut self) -> bool {
         match self {
             Self::Plain(socket) => would_block(socket.try_read(&mut [0])),
+            Self::Tls(tls) => tls.is_quiet(),
         }
     }
 
@@ -45,13 +50,27 @@ impl Stream {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         match self {
             Self::Plain(socket) => !would_block(socket2::SockRef::from(&*socket).peek(&mut byte)),
+            Self::Tls(tls) => tls.is_closed(),
         }
     }
 
     /// Makes the close that follows a reset, so that the peer cannot take what it has for everything.
     pub fn cut(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.cut();
+        }
         // A socket that does not take the option is gone already.
         let _ = socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Whether what is read and written here is encrypted on its way.
+    pub fn is_secure(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Something that a write has taken has not gone out.
+    pub fn has_unsent(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.has_unsent())
     }
 
     /// Our end's address.
@@ -65,6 +84,7 @@ impl Stream {
     fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
+            Self::Tls(tls) => &tls.socket,
         }
     }
 }
@@ -77,6 +97,7 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, space),
+            Self::Tls(tls) => tls.poll_read(cx, space),
         }
     }
 }
@@ -86,18 +107,21 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Tls(tls) => tls.poll_write(cx, bytes),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => tls.poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(tls) => tls.poll_shutdown(cx),
         }
     }
 }

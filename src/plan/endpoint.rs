@@ -4,6 +4,7 @@
 //! written when a connect fails, or succeeds after a failure, so on a good day nobody writes it and every worker's
 //! cache keeps its copy.
 
+use crate::net::tls::Connector;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -16,12 +17,24 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Kept by the address for as long as it is in the backend, over any number of snapshots.
     pub health: Arc<Health>,
+    /// How connections to it begin; `None`: in clear.
+    pub tls: Option<Arc<Connector>>,
 }
 
 impl Endpoint {
-    /// A healthy endpoint that nobody has tried.
+    /// A healthy endpoint that nobody has tried, in clear.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, health: Arc::default() }
+        Self { address, health: Arc::default(), tls: None }
+    }
+
+    /// Whether connections to one are as good as connections to the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        same_tls && Arc::ptr_eq(&self.health, &other.health)
     }
 }
 

@@ -16,6 +16,7 @@ mod snapshot;
 mod split;
 mod sticky;
 mod tell;
+mod tls;
 
 pub use endpoint::{Endpoint, Health};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
@@ -28,6 +29,7 @@ pub use snapshot::{RefShards, Snapshot};
 pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
+pub use tls::{BackendTls, CertificateFiles, ServerTls};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -75,6 +77,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Unique among the listeners; `[::]` also accepts IPv4.
     pub address: SocketAddr,
+    /// `None`: in clear.
+    pub tls: Option<ServerTls>,
 }
 
 /// The operators' listener.
@@ -84,6 +88,8 @@ pub struct Admin {
     pub address: SocketAddr,
     /// The file that holds the bearer token that mutating calls must show. Without one they must come over loopback.
     pub token_file: Option<PathBuf>,
+    /// `None`: in clear.
+    pub tls: Option<ServerTls>,
 }
 
 /// One version of a service.
@@ -95,6 +101,8 @@ pub struct Backend {
     pub version: Arc<str>,
     /// Where its endpoints come from.
     pub endpoints: Endpoints,
+    /// `None`: in clear.
+    pub tls: Option<BackendTls>,
 }
 
 /// Where a backend's endpoints come from.

@@ -10,7 +10,7 @@ use crate::http::{
 };
 use crate::plan::Snapshot;
 use crate::stats::{Cause, Exchange as Record, Shard};
-use crate::upstream::{Lease, Pool, pick};
+use crate::upstream::{ConnectError, Lease, Pool, pick};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Instant;
@@ -122,9 +122,15 @@ async fn lease(worker: &Worker, client: &Client, pool: &Rc<Pool>, request: &Forw
             health.connected();
             Ok(lease)
         }
-        Some(Err(_)) => {
+        Some(Err(error)) => {
             health.connect_failed(worker.now_ms());
-            Err(Tried::ConnectFailed)
+            Err(match error {
+                ConnectError::Socket(_) => Tried::ConnectFailed,
+                ConnectError::Tls(error) => {
+                    worker.warn_handshake(pool.endpoint().address, &error);
+                    Tried::HandshakeFailed
+                }
+            })
         }
         None => {
             health.connect_failed(worker.now_ms());
@@ -182,6 +188,7 @@ impl Forwarded {
         let plan = &snapshot.plan;
         let inbound = Inbound {
             client: client.peer.ip(),
+            secure: client.stream.is_secure(),
             local: client.local,
             headers: plan.headers,
             request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
@@ -246,6 +253,7 @@ enum Tried {
     NoEndpoint,
     ConnectFailed,
     ConnectTimeout,
+    HandshakeFailed,
     Exchange(End),
 }
 
@@ -270,6 +278,7 @@ impl Outcome {
         match tried {
             Tried::NoEndpoint => failed(Reason::NoEndpoint, Cause::Connect),
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
+            Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
             Tried::Exchange(end) => match end {
                 End::Complete { client: true, .. } => whole(Next::Request),

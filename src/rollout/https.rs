@@ -1,13 +1,13 @@
-//! The HTTP client of the judge, and the one place where TLS gets its cryptography.
+//! The HTTP client of the judge.
 
+use crate::net::tls::provider;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::{ClientConfig, RootCertStore, crypto};
-use std::sync::Arc;
+use rustls::{ClientConfig, RootCertStore};
 
 /// Speaks `http` and `https`, HTTP/1.1, and keeps no connection: what the judge has to say is said once in a while.
 pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -15,12 +15,11 @@ pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector>, Full<Byte
 /// Reads the system's root certificates, which takes some milliseconds. Without any, `https` is refused by every
 /// server's certificate and `http` still works.
 pub(super) fn client() -> Client {
-    let provider = crypto::ring::default_provider;
     let with_roots = match HttpsConnectorBuilder::new().with_provider_and_native_roots(provider()) {
         Ok(with_roots) => with_roots,
         Err(error) => {
             tracing::warn!(%error, "no root certificates: https webhooks cannot be reached; install ca-certificates");
-            let config = ClientConfig::builder_with_provider(Arc::new(provider()))
+            let config = ClientConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
                 .expect("ring has the cipher suites of TLS 1.2 and 1.3")
                 .with_root_certificates(RootCertStore::empty())

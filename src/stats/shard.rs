@@ -41,11 +41,13 @@ pub enum Cause {
     Truncated,
     /// What it sent is not HTTP/1.1.
     BadResponse,
+    /// A connection was open, and the TLS handshake on it failed.
+    Tls,
 }
 
 impl Cause {
     /// Every cause, in the order of their counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Status,
         Self::Connect,
         Self::ConnectTimeout,
@@ -54,6 +56,7 @@ impl Cause {
         Self::Reset,
         Self::Truncated,
         Self::BadResponse,
+        Self::Tls,
     ];
 
     /// The value of the label `cause`.
@@ -67,6 +70,7 @@ impl Cause {
             Self::Reset => "reset",
             Self::Truncated => "truncated",
             Self::BadResponse => "bad-response",
+            Self::Tls => "tls",
         }
     }
 }

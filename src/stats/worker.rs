@@ -4,6 +4,7 @@
 //! writer suffices here too; the reader takes the difference.
 
 use super::histogram::increase;
+use crate::net::tls::HandshakeFailure;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What one worker counts beside its exchanges with backends. One thread writes, any thread reads.
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct WorkerCounters {
     clients: Connections,
     upstreams: Connections,
+    /// By [`HandshakeFailure`].
+    handshakes_failed: [AtomicU64; HandshakeFailure::ALL.len()],
     /// By status code, from 400 to 599.
     refused: Box<[AtomicU64; REFUSALS]>,
 }
@@ -30,7 +33,12 @@ const FIRST_REFUSAL: u16 = 400;
 impl Default for WorkerCounters {
     fn default() -> Self {
         let refused = Box::new([const { AtomicU64::new(0) }; REFUSALS]);
-        Self { clients: Connections::default(), upstreams: Connections::default(), refused }
+        Self {
+            clients: Connections::default(),
+            upstreams: Connections::default(),
+            handshakes_failed: Default::default(),
+            refused,
+        }
     }
 }
 
@@ -55,6 +63,11 @@ impl WorkerCounters {
         increase(&self.upstreams.closed, 1);
     }
 
+    /// A client's TLS handshake came to nothing.
+    pub fn handshake_failed(&self, why: HandshakeFailure) {
+        increase(&self.handshakes_failed[why as usize], 1);
+    }
+
     /// A request was answered with `code` by the worker itself and never given to a backend: malformed, too large, no
     /// rule for it. Below 400 counts as 400, above 599 as 599.
     pub fn refused(&self, code: u16) {
@@ -65,6 +78,9 @@ impl WorkerCounters {
     pub fn add_to(&self, totals: &mut WorkerTotals) {
         self.clients.add_to(&mut totals.clients);
         self.upstreams.add_to(&mut totals.upstreams);
+        for (total, failed) in totals.handshakes_failed.iter_mut().zip(&self.handshakes_failed) {
+            *total += failed.load(Relaxed);
+        }
         for (total, refused) in totals.refused.iter_mut().zip(self.refused.iter()) {
             *total += refused.load(Relaxed);
         }
@@ -86,6 +102,7 @@ pub struct WorkerTotals {
     pub clients: ConnectionTotals,
     /// The connections to endpoints.
     pub upstreams: ConnectionTotals,
+    handshakes_failed: [u64; HandshakeFailure::ALL.len()],
     refused: Vec<u64>,
 }
 
@@ -110,12 +127,18 @@ impl Default for WorkerTotals {
         Self {
             clients: ConnectionTotals::default(),
             upstreams: ConnectionTotals::default(),
+            handshakes_failed: Default::default(),
             refused: vec![0; REFUSALS],
         }
     }
 }
 
 impl WorkerTotals {
+    /// The clients' TLS handshakes that came to nothing, by cause.
+    pub fn handshakes_failed(&self) -> impl Iterator<Item = (HandshakeFailure, u64)> {
+        HandshakeFailure::ALL.into_iter().zip(self.handshakes_failed)
+    }
+
     /// The codes that requests were refused with, with their counts.
     pub fn refused(&self) -> impl Iterator<Item = (u16, u64)> {
         (FIRST_REFUSAL..).zip(&self.refused).filter(|(_, count)| **count > 0).map(|(code, count)| (code, *count))

@@ -45,6 +45,17 @@ pub struct Lease {
     reused: bool,
 }
 
+/// Why there is no new connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The system did not reach the endpoint.
+    #[error("cannot connect: {0}")]
+    Socket(#[source] io::Error),
+    /// The endpoint was reached, and the handshake failed.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(#[source] io::Error),
+}
+
 /// Says that a request is on its way to the endpoint, for as long as it lives.
 #[derive(Debug)]
 pub struct Pending(Rc<Pool>);
@@ -54,7 +65,7 @@ impl Pools {
     pub fn new(snapshot: &Snapshot, before: &Self, counters: &Arc<WorkerCounters>) -> Self {
         let backends = snapshot.endpoints.iter().map(|endpoints| {
             let pools = endpoints.iter().map(|endpoint| {
-                let known = before.all().find(|pool| Arc::ptr_eq(&pool.endpoint.health, &endpoint.health));
+                let known = before.all().find(|pool| pool.endpoint.is_same(endpoint));
                 known.cloned().unwrap_or_else(|| Rc::new(Pool::new(endpoint.clone(), Arc::clone(counters))))
             });
             pools.collect()
@@ -124,12 +135,19 @@ impl Pool {
     /// A new connection.
     ///
     /// # Errors
-    /// The system's, when the endpoint does not accept it.
-    pub async fn connect(self: &Rc<Self>) -> io::Result<Lease> {
-        let stream = TcpStream::connect(self.endpoint.address).await?;
-        stream.set_nodelay(true)?;
+    /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
+    pub async fn connect(self: &Rc<Self>) -> Result<Lease, ConnectError> {
+        let socket = TcpStream::connect(self.endpoint.address).await.map_err(ConnectError::Socket)?;
+        socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+        let stream = match &self.endpoint.tls {
+            None => Stream::Plain(socket),
+            Some(tls) => {
+                let connected = tls.connect(socket, self.endpoint.address.ip()).await;
+                Stream::Tls(connected.map_err(ConnectError::Tls)?)
+            }
+        };
         self.counters.upstream_opened();
-        let connection = Connection { stream: Stream::Plain(stream), counters: Arc::clone(&self.counters) };
+        let connection = Connection { stream, counters: Arc::clone(&self.counters) };
         Ok(Lease { pool: Rc::clone(self), connection, reused: false })
     }
 }
@@ -147,6 +165,10 @@ impl Lease {
 
     /// Keeps the connection for the next request. Its exchange is over and nothing more is expected on it.
     pub fn keep(self, now_ms: u64) {
+        // A backend that answered without taking all of the request is not to find the rest before the next one.
+        if self.connection.stream.has_unsent() {
+            return;
+        }
         self.pool.idle.borrow_mut().push(Idle { connection: self.connection, since_ms: now_ms });
     }
 }

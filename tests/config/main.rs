@@ -5,6 +5,7 @@ mod meaning;
 mod refusals;
 mod reports;
 mod robust;
+mod tls;
 
 use serin::config::{Problems, check};
 use serin::plan::Plan;

@@ -47,6 +47,7 @@ fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan> {
         name: name.into(),
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
+        tls: None,
     };
     let with_ids = || rollouts.iter().enumerate();
     let (stable, canary) = (|i| BackendId::new(2 * i), |i| BackendId::new(2 * i + 1));
@@ -75,7 +76,7 @@ fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan> {
     Arc::new(Plan {
         hash: String::new(),
         listeners: Vec::new(),
-        admin: Admin { address: "127.0.0.1:0".parse().unwrap(), token_file: None },
+        admin: Admin { address: "127.0.0.1:0".parse().unwrap(), token_file: None, tls: None },
         backends: with_ids()
             .flat_map(|(_, (name, version, _))| {
                 [backend(format!("{name}-stable"), "1.4.1"), backend(format!("{name}-canary"), version)]

@@ -58,6 +58,10 @@ families! {
         "Open connections, of clients and to endpoints (upstream).";
     ConnectionsOpened "serin_connections_opened_total" COUNTER ["side"]
         "Connections that clients opened, and that Serin opened to endpoints (upstream).";
+    HandshakeFailures "serin_tls_handshake_failures_total" COUNTER ["cause"]
+        "Clients' TLS handshakes that came to nothing, by cause; clear-text is no TLS at all.";
+    CertificateExpiry "serin_tls_certificate_expiry_seconds" GAUGE ["listener", "backend", "file"]
+        "The last second, since 1970, at which a certificate in force is valid; listener is admin for admin.tls.";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
         "Endpoints of a backend: ready, or resting after connect failures.";
     RolloutWeight "serin_rollout_weight" GAUGE ["rollout", "backend"]
@@ -170,6 +174,8 @@ pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
     vec![
         Family::Refused.of(totals.refused().map(|(code, n)| Family::Refused.sample(&[&code.to_string()], number(n)))),
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
+        Family::HandshakeFailures
+            .of(totals.handshakes_failed().map(|(why, n)| Family::HandshakeFailures.sample(&[why.label()], number(n)))),
         Family::ConnectionsOpened
             .of(sides.map(|(side, c)| Family::ConnectionsOpened.sample(&[side], number(c.opened)))),
     ]
