@@ -89,16 +89,16 @@ impl TlsFiles {
         for (user, tls) in listeners.chain(admin) {
             let before = self.servers.get(&user).filter(|held| held.plan == *tls);
             let content = fingerprint(tls.paths());
-            let held = next.keep_or_make(&user, before, content, || Held::server(tls, content, before, now))?;
-            next.servers.insert(user, held);
+            let made = next.keep_or_make(&user, before, content, || Held::server(tls, content, before, now))?;
+            next.servers.insert(user, made);
         }
         for backend in &plan.backends {
             let Some(tls) = &backend.tls else { continue };
             let user = User::Backend(Arc::clone(&backend.name));
             let before = self.backends.get(&user).filter(|held| held.plan == *tls);
             let content = fingerprint(tls.paths());
-            let held = next.keep_or_make(&user, before, content, || Held::backend(tls, content, now))?;
-            next.backends.insert(user, held);
+            let made = next.keep_or_make(&user, before, content, || Held::backend(tls, content, now))?;
+            next.backends.insert(user, made);
         }
         Ok(next)
     }
@@ -109,12 +109,12 @@ impl TlsFiles {
         user: &User,
         before: Option<&Held<P, T>>,
         content: u64,
-        make: impl FnOnce() -> Result<Held<P, T>, Unusable>,
+        build: impl FnOnce() -> Result<Held<P, T>, Unusable>,
     ) -> Result<Held<P, T>, TlsError> {
         if let Some(same) = before.filter(|held| held.content == content) {
             return Ok(same.clone());
         }
-        match (make(), before) {
+        match (build(), before) {
             (Ok(made), _) => Ok(made),
             (Err(flaw), None) => Err(TlsError { user: user.clone(), flaw }),
             (Err(flaw), Some(good)) => {

@@ -109,8 +109,11 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
     if forwarded {
         forwarded_for(out, head.fields, inbound.client);
         if !seen.proto {
-            let proto: &[u8] = if inbound.secure { b"https" } else { b"http" };
-            line(out, b"x-forwarded-proto", proto);
+            if inbound.secure {
+                out.extend_from_slice(b"x-forwarded-proto: https\r\n");
+            } else {
+                out.extend_from_slice(b"x-forwarded-proto: http\r\n");
+            }
         }
         if let Some(authority) = head.authority.filter(|_| !seen.host) {
             line(out, b"x-forwarded-host", authority.as_bytes());

@@ -28,6 +28,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the connection is broken.
+    #[inline]
     pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx),
@@ -37,9 +38,12 @@ impl Stream {
 
     /// Nothing for us has arrived, not even the end. No system call unless the runtime has seen the socket become
     /// readable. For a connection on which nothing is expected: what has arrived may be lost.
+    #[inline]
     pub fn is_quiet(&mut self) -> bool {
         match self {
-            Self::Plain(socket) => would_block(socket.try_read(&mut [0])),
+            Self::Plain(socket) => {
+                matches!(socket.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
             Self::Tls(tls) => tls.is_quiet(),
         }
     }
@@ -49,7 +53,10 @@ impl Stream {
     pub fn is_closed(&mut self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         match self {
-            Self::Plain(socket) => !would_block(socket2::SockRef::from(&*socket).peek(&mut byte)),
+            Self::Plain(socket) => {
+                let peeked = socket2::SockRef::from(&*socket).peek(&mut byte);
+                !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
             Self::Tls(tls) => tls.is_closed(),
         }
     }
@@ -64,11 +71,13 @@ impl Stream {
     }
 
     /// Whether what is read and written here is encrypted on its way.
+    #[inline]
     pub fn is_secure(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
     /// Something that a write has taken has not gone out.
+    #[inline]
     pub fn has_unsent(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.has_unsent())
     }
@@ -89,11 +98,8 @@ impl Stream {
     }
 }
 
-fn would_block(result: io::Result<usize>) -> bool {
-    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
 impl AsyncRead for Stream {
+    #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, space),
@@ -104,6 +110,7 @@ impl AsyncRead for Stream {
 
 /// What a write has taken may still wait in memory: before waiting for anything else, flush.
 impl AsyncWrite for Stream {
+    #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
@@ -111,6 +118,7 @@ impl AsyncWrite for Stream {
         }
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(_) => Poll::Ready(Ok(())),

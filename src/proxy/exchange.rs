@@ -351,8 +351,7 @@ fn take_head(
     prelude: &mut Vec<u8>,
 ) -> Result<Taken, End> {
     let mut slots = slots();
-    let parsed = ResponseHead::parse(buffer.unread(), &mut slots, outgoing.limits, outgoing.to_head);
-    let (head, length) = match parsed {
+    let (head, length) = match ResponseHead::parse(buffer.unread(), &mut slots, outgoing.limits, outgoing.to_head) {
         Ok(Progress::Complete(head, length)) => (head, length),
         Ok(Progress::Partial) if buffer.unread().len() < outgoing.limits.bytes => return Ok(Taken::Partial(buffer)),
         // 101 answers an upgrade, and none was asked for.
@@ -382,8 +381,7 @@ fn take_head(
         }
         buffer.consume(length);
         worker.buffers.give_head(composed);
-        let rest = (!buffer.unread().is_empty()).then_some(buffer);
-        return Ok(Taken::Interim(rest));
+        return Ok(Taken::Interim((!buffer.unread().is_empty()).then_some(buffer)));
     }
     compose_response(&mut composed, &head, &outbound);
     seen.code = Some(head.code);

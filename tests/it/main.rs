@@ -7,4 +7,5 @@ mod lifecycle;
 mod reload;
 mod split;
 mod structure;
+mod tls;
 mod wire;

@@ -144,12 +144,12 @@ impl Tls {
     /// Reads what the socket has, once: how many bytes, 0 at the end.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self.session.read_tls(&mut Socket { socket: &mut self.socket, cx }) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-            Err(error) => return Poll::Ready(Err(error)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
             Ok(received) => {
                 let understood = self.session.process_new_packets();
                 // The answer to new keys, or an alert that says what was wrong: the peer's to have if it takes it now.
-                if self.session.wants_write() && !self.session.is_handshaking() || understood.is_err() {
+                if understood.is_err() || (self.session.wants_write() && !self.session.is_handshaking()) {
                     let _ = self.poll_flush(cx);
                 }
                 understood.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
