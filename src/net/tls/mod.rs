@@ -11,6 +11,8 @@ mod files;
 mod names;
 mod server;
 mod session;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use client::{Connector, system_roots};
 pub use failure::HandshakeFailure;

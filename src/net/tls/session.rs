@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub struct Tls {
     pub(crate) socket: TcpStream,
-    session: Connection,
+    pub(super) session: Connection,
     /// The close that follows is no orderly end.
     is_cut: bool,
 }
