@@ -13,8 +13,8 @@
 //!        └────────── summed at each scrape ───────▶ serin-admin: health, metrics, API
 //! ```
 //!
-//! Saving state and sending alerts have threads of their own, so that neither a slow disk nor a slow receiver delays a
-//! verdict.
+//! Saving state, sending alerts and looking at certificates have threads of their own, so that neither a slow disk nor a
+//! slow receiver delays a verdict.
 //!
 //! # A request's walk
 //!

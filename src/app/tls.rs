@@ -5,7 +5,7 @@
 //!
 //! The files are read once a second and compared, and not watched: their directories may be replaced under them, a link
 //! may lead anywhere, and certificate and key are often written one after the other. A change is taken up when two looks
-//! in a row have found the same.
+//! in a row have found the same. The looks have a thread, so that a slow disk delays no verdict.
 
 use crate::net::tls::{
     Connector, FileError, Identity, Role, ServerConfig, Tickets, certificate_authorities, fingerprint, server_config,
@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
+use std::sync::mpsc::{self, TryRecvError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often the files are read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -59,6 +59,8 @@ pub(super) struct TlsFiles {
     /// Another content, that the last look has found.
     found: Option<u64>,
     next_look: Option<Instant>,
+    /// The look that is under way.
+    look: Option<mpsc::Receiver<u64>>,
 }
 
 /// What was made of files, as long as they are the same.
@@ -124,18 +126,40 @@ impl TlsFiles {
         }
     }
 
-    /// Whether the files of `plan`, which is in force, have changed, and have come to rest. Reads them at most once in
-    /// [`LOOK_EVERY`].
-    pub(super) fn have_changed(&mut self, plan: &Plan) -> bool {
-        let now = Instant::now();
-        if self.servers.is_empty() && self.backends.is_empty() || self.next_look.is_some_and(|next| now < next) {
+    /// Whether the files of `plan`, which is in force, have changed, and have come to rest. Waits for nothing: once in
+    /// [`LOOK_EVERY`] a thread reads them, and a later call has the answer.
+    pub(super) fn have_changed(&mut self, plan: &Arc<Plan>) -> bool {
+        let Some(look) = &mut self.look else {
+            self.begin_to_look(plan);
             return false;
-        }
-        self.next_look = Some(now + LOOK_EVERY);
-        let found = Some(content_of(plan)).filter(|content| *content != self.seen);
+        };
+        let content = match look.try_recv() {
+            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Disconnected) => None,
+            Ok(content) => Some(content),
+        };
+        self.look = None;
+        let found = content.filter(|content| *content != self.seen);
         let at_rest = found.is_some() && found == self.found;
         self.found = found;
         at_rest
+    }
+
+    fn begin_to_look(&mut self, plan: &Arc<Plan>) {
+        let now = Instant::now();
+        let is_due = self.next_look.is_none_or(|next| next <= now);
+        if !is_due || (self.servers.is_empty() && self.backends.is_empty()) {
+            return;
+        }
+        self.next_look = Some(now + LOOK_EVERY);
+        let (answer, look) = mpsc::sync_channel(1);
+        let plan = Arc::clone(plan);
+        let thread = std::thread::Builder::new().name("certificates".into()).spawn(move || {
+            // Nobody wants to know any more when another plan is in force by now.
+            let _ = answer.send(content_of(&plan));
+        });
+        // Without a thread to be had, there may be one for the next look.
+        self.look = thread.is_ok().then_some(look);
     }
 
     /// What a listener says in handshakes; `None`: it is in clear.

@@ -44,7 +44,7 @@ pub(crate) async fn pair() -> (Stream, Stream) {
 
 /// Writes until nothing more is taken: how much was.
 pub(crate) async fn fill(stream: &mut Stream) -> usize {
-    let piece = [7; 16_384];
+    let piece = vec![7; 16_384];
     let mut taken = 0;
     poll_fn(|cx| {
         while let Poll::Ready(written) = std::pin::Pin::new(&mut *stream).poll_write(cx, &piece) {
