@@ -27,7 +27,7 @@ pub struct ConfigFacts {
     pub reloads: u64,
     /// How often it was read anew and refused.
     pub reloads_refused: u64,
-    /// Whether the last attempt went well; true before the first.
+    /// Whether the last attempt went well, and every certificate's file is in force as it is; true before the first.
     pub last_reload_successful: bool,
 }
 

@@ -79,7 +79,7 @@ families! {
     ConfigReloads "serin_config_reloads_total" COUNTER ["result"]
         "Times that the config file was read anew, by result.";
     ConfigLastReloadSuccessful "serin_config_last_reload_successful" GAUGE []
-        "Whether the config file as it is now is in force: 1, or 0 when it was refused.";
+        "Whether the config file and the certificates as they are now are in force: 1, or 0 when one was refused.";
     ConfigInfo "serin_config_info" GAUGE ["hash"]
         "1, with the hash of the config in force.";
     BuildInfo "serin_build_info" GAUGE ["version", "os", "arch"]
