@@ -21,6 +21,10 @@ bench *ARGS:
 allocations:
     cargo bench --bench allocations
 
+# What a canary that fails costs the users, under four judges, in simulated time (`just blast --quick` for a first look)
+blast *ARGS:
+    cargo bench --bench blast_radius -- {{ARGS}}
+
 # Serin beside HAProxy, nginx and Envoy, those that are installed (`just peers --quick` for a first look)
 peers *ARGS: build
     python3 -B benches/peers/run.py {{ARGS}}

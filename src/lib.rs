@@ -13,8 +13,8 @@
 //!        └────────── summed at each scrape ───────▶ serin-admin: health, metrics, API
 //! ```
 //!
-//! Saving state, sending alerts and looking at certificates have threads of their own, so that neither a slow disk nor a
-//! slow receiver delays a verdict.
+//! Saving state, asking webhooks and queries, sending alerts and looking at certificates have threads of their own, so
+//! that neither a slow disk nor a slow answer nor a slow receiver delays a verdict.
 //!
 //! # A request's walk
 //!
@@ -25,8 +25,9 @@
 //!
 //! # A verdict's walk
 //!
-//! Every tick the control thread ([`app`]) has [`rollout`] read the counters and judge. What comes back are effects,
-//! and the types fix their order: traffic first, then state ([`store`]), then whoever is told.
+//! Every tick the control thread ([`app`]) has [`rollout`] read the counters and judge: a breach first, then readiness,
+//! then pauses and gates, and only then a step forward. What comes back are effects, and the types fix their order:
+//! traffic first, then state ([`store`]), then whoever is told.
 //!
 //! # What holds everywhere
 //!

@@ -2,9 +2,9 @@
 
 use clap::Parser;
 use serin::app::{App, Options, StartError};
-use serin::cli::args::{Args, Verb};
+use serin::cli::args::{Args, Tool, Verb};
 use serin::cli::demo::Front;
-use serin::cli::{Outcome, demo, retry, run};
+use serin::cli::{Screen, Size, demo, run};
 use serin::{logs, machine};
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::net::SocketAddr;
@@ -17,18 +17,11 @@ fn main() -> ExitCode {
     {
         return fail(&error.to_string(), 2);
     }
-    let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if let Some(Outcome { code, stdout, stderr }) = verb.brief(colour) {
-        // A reader that has seen enough and closes its pipe is no failure of ours.
-        let _ = std::io::stdout().write_all(stdout.as_bytes());
-        let _ = std::io::stderr().write_all(stderr.as_bytes());
-        return ExitCode::from(code);
-    }
     match verb {
         Verb::Run(args) => match run::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(run::RunError::Start(StartError::Config(error))) => {
-                let _ = stderr().write_all(error.report(colour).as_bytes());
+                let _ = stderr().write_all(error.report(is_coloured(&stderr())).as_bytes());
                 ExitCode::from(2)
             }
             Err(run::RunError::Start(error @ StartError::Tls(_))) => fail(&error.to_string(), 2),
@@ -40,15 +33,24 @@ fn main() -> ExitCode {
             Err(error) => fail(&error.to_string(), 1),
         },
         Verb::Demo(args) => show(&args),
-        Verb::Retry(args) => match retry::run(&args) {
-            Ok(text) => {
-                println!("{text}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error.to_string(), error.exit_code()),
-        },
-        Verb::Check { .. } | Verb::Schema => ExitCode::SUCCESS,
+        Verb::Tool(tool) => use_tool(&tool),
     }
+}
+
+fn use_tool(tool: &Tool) -> ExitCode {
+    let (mut out, mut err) = (stdout(), stderr());
+    let (colour, err_colour) = (is_coloured(&out), is_coloured(&err));
+    let mut screen = Screen { out: &mut out, err: &mut err, colour, err_colour, size: Size::of_stdout };
+    match tool.run(&mut screen) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure.to_string(), failure.exit_code()),
+    }
+}
+
+/// Whether a stream is a terminal that may be coloured (<https://no-color.org>).
+fn is_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// An error, the way the other tools of an operator write it.

@@ -1,27 +1,27 @@
 //! The endpoints: what each path answers.
 
-use super::guard::{self, Denied};
-use super::{Command, Refusal, Sources, View, summary};
+use super::no::No;
+use super::{Sources, View, stream, summary, verbs};
 use crate::stats::export::{CONTENT_TYPE, Exporter};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{mpsc::error::TrySendError, oneshot};
+use tokio::time::Instant;
 
-/// The address that a request came from.
+/// The connection that a request came by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
-/// How long the control thread may take for a verb. It ticks every quarter of a second and saves with an fsync.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) struct Peer {
+    /// The address at its other end.
+    pub(super) address: SocketAddr,
+    /// When it is taken down, whatever it is doing.
+    pub(super) until: Instant,
+}
 
 const INDEX: &str = "\
 Serin
@@ -30,18 +30,29 @@ GET  /healthz                       alive
 GET  /readyz                        ready to take requests, or the reasons why not
 GET  /metrics                       for Prometheus
 GET  /api/v1/config                 the config in force
-GET  /api/v1/rollouts               every rollout: phase, weights, evidence, last decision
+GET  /api/v1/rollouts               every rollout: phase, step, weights, evidence, history
 GET  /api/v1/rollouts/NAME          one of them
-POST /api/v1/rollouts/NAME/retry    give a revision that was taken out another chance
+GET  /api/v1/events                 what happened: ?rollout=NAME, ?limit=N (the last N; 100), ?since=ID (those after it)
+     with ?follow=true or Accept: text/event-stream, as a stream; Last-Event-ID goes on where it was
+
+What changes something needs the bearer token of admin.tokenFile, or comes from this machine when there is none:
+
+POST /api/v1/rollouts/NAME/promote      go on to the next step, or from a pause; ?full=true skips all steps
+POST /api/v1/rollouts/NAME/abort        take the canary out
+POST /api/v1/rollouts/NAME/pause        stop the clock; the weight stays, the judge goes on
+POST /api/v1/rollouts/NAME/resume       go on from a pause
+POST /api/v1/rollouts/NAME/retry        give a revision that was taken out another trial
+POST /api/v1/rollouts/NAME/set-weight   ?weight=12.5: give the canary this weight, in percent, and pause there
 ";
 
-struct Desk {
+/// What the endpoints work with.
+pub(super) struct Desk {
     exporter: Exporter,
-    sources: Sources,
+    pub(super) sources: Sources,
 }
 
 impl Desk {
-    fn view(&self) -> Arc<View> {
+    pub(super) fn view(&self) -> Arc<View> {
         self.sources.view.load_full()
     }
 }
@@ -58,13 +69,14 @@ pub(super) fn router(sources: Sources) -> Router {
         .route("/api/v1/config", get(config))
         .route("/api/v1/rollouts", get(rollouts))
         .route("/api/v1/rollouts/{name}", get(rollout))
-        .route("/api/v1/rollouts/{name}/retry", post(retry))
+        .route("/api/v1/rollouts/{name}/{verb}", post(verbs::say))
+        .route("/api/v1/events", get(stream::events))
         .fallback(async |uri: Uri| {
-            Error::new(StatusCode::NOT_FOUND, format!("there is nothing at {}; GET / lists what there is", uri.path()))
+            No::new(StatusCode::NOT_FOUND, format!("there is nothing at {}; GET / lists what there is", uri.path()))
         })
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
             let message = format!("{} takes no {method}; GET / lists what there is", uri.path());
-            Error::new(StatusCode::METHOD_NOT_ALLOWED, message)
+            No::new(StatusCode::METHOD_NOT_ALLOWED, message)
         })
         .with_state(Arc::new(Desk { exporter, sources }))
 }
@@ -81,113 +93,28 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], desk.exporter.text())
 }
 
-async fn config(State(desk): State<Arc<Desk>>) -> Result<impl IntoResponse, Error> {
+async fn config(State(desk): State<Arc<Desk>>) -> Result<impl IntoResponse, No> {
     match &desk.view().config {
         Some(config) => Ok(Json(summary::of(config))),
-        None => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "no config is loaded yet")),
+        None => Err(No::not_loaded()),
     }
 }
 
-async fn rollouts(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
-    let view = desk.view();
-    Json(json!({ "rollouts": view.rollouts.iter().map(|rollout| &rollout.status).collect::<Vec<_>>() }))
+async fn rollouts(State(desk): State<Arc<Desk>>) -> Result<impl IntoResponse, No> {
+    let view = loaded(&desk)?;
+    Ok(Json(json!({ "rollouts": view.rollouts.iter().map(|rollout| &rollout.status).collect::<Vec<_>>() })))
 }
 
-async fn rollout(State(desk): State<Arc<Desk>>, name: Result<Path<String>, PathRejection>) -> Result<Response, Error> {
+async fn rollout(State(desk): State<Arc<Desk>>, name: Result<Path<String>, PathRejection>) -> Result<Response, No> {
     let Path(name) = name?;
-    let view = desk.view();
-    let found = view.rollouts.iter().find(|rollout| *rollout.name == *name).ok_or_else(|| unknown(&name, &view))?;
+    let view = loaded(&desk)?;
+    let found = view.rollouts.iter().find(|rollout| *rollout.name == *name);
+    let found = found.ok_or_else(|| No::unknown_rollout(&name, &view))?;
     Ok(Json(&found.status).into_response())
 }
 
-async fn retry(
-    State(desk): State<Arc<Desk>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    name: Result<Path<String>, PathRejection>,
-    request: Parts,
-) -> Result<Response, Error> {
+/// The view, once there is one: before that no rollout is there, and none is missing either.
+fn loaded(desk: &Desk) -> Result<Arc<View>, No> {
     let view = desk.view();
-    // The token's file is that of the config in force, so a reload can set it, move it or take it away.
-    let Some(config) = &view.config else {
-        return Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "no config is loaded yet"));
-    };
-    guard::check(&request, peer, config.plan.admin.token_file.as_deref()).inspect_err(|denied| {
-        tracing::warn!(%peer, path = request.uri.path(), "refused an operator's request: {denied}");
-    })?;
-    let Path(name) = name?;
-    if !view.rollouts.iter().any(|rollout| *rollout.name == *name) {
-        return Err(unknown(&name, &view));
-    }
-    let (reply, answer) = oneshot::channel();
-    desk.sources.commands.try_send(Command::Retry { rollout: name.clone(), reply }).map_err(|error| match error {
-        TrySendError::Full(_) => unavailable("other operators' requests are still being worked on; try again"),
-        TrySendError::Closed(_) => unavailable("the process is about to exit"),
-    })?;
-    match tokio::time::timeout(REPLY_TIMEOUT, answer).await {
-        Ok(Ok(Ok(status))) => {
-            tracing::info!(%peer, rollout = name, "an operator has a rollout tried again");
-            Ok(Json(status).into_response())
-        }
-        Ok(Ok(Err(Refusal::Unknown))) => Err(unknown(&name, &desk.view())),
-        Ok(Ok(Err(Refusal::Conflict(why)))) => Err(Error::new(StatusCode::CONFLICT, why)),
-        Ok(Ok(Err(Refusal::Failed(why)))) => Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, why)),
-        Ok(Err(_)) => Err(unavailable("the process is about to exit")),
-        Err(_) => Err(unavailable("no answer within 10 s; it may still be done: look at the rollout")),
-    }
-}
-
-/// 404, with the name that was probably meant.
-fn unknown(name: &str, view: &View) -> Error {
-    let likeness = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    let nearest = view.rollouts.iter().map(|rollout| &*rollout.name).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let hint = match nearest {
-        Some(nearest) if likeness(nearest) > 0.8 => format!("; did you mean `{nearest}`?"),
-        Some(_) => "; GET /api/v1/rollouts lists them".into(),
-        None => ": the config has none".into(),
-    };
-    Error::new(StatusCode::NOT_FOUND, format!("there is no rollout `{name}`{hint}"))
-}
-
-fn unavailable(message: &str) -> Error {
-    Error::new(StatusCode::SERVICE_UNAVAILABLE, message)
-}
-
-/// Answered as `{"error": "..."}`.
-#[derive(Debug)]
-struct Error {
-    status: StatusCode,
-    message: String,
-}
-
-impl Error {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
-    }
-}
-
-impl From<PathRejection> for Error {
-    fn from(rejection: PathRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
-    }
-}
-
-impl From<Denied> for Error {
-    fn from(denied: Denied) -> Self {
-        let status = match denied {
-            Denied::NoToken | Denied::WrongToken => StatusCode::UNAUTHORIZED,
-            Denied::UnreadableToken { .. } | Denied::EmptyToken { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-            Denied::NotLoopback(_) | Denied::ForeignHost | Denied::FromPage => StatusCode::FORBIDDEN,
-        };
-        Self::new(status, denied.to_string())
-    }
-}
-
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "error": self.message }))).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
-    }
+    if view.config.is_some() { Ok(view) } else { Err(No::not_loaded()) }
 }

@@ -25,12 +25,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// Scrapers, probes and operators together.
 const MOST_CONNECTIONS: usize = 128;
 /// Also how long a connection may lie between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// After this a connection ends with the response that it is at.
+/// After this a connection ends with the response that it is at; a stream of events ends by itself then.
 const LONGEST_LIFE: Duration = Duration::from_secs(300);
 /// What that response may take.
 const LAST_RESPONSE: Duration = Duration::from_secs(10);
@@ -128,8 +129,10 @@ async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, sources: Sources
             oldest.abort();
         }
         let service = service.clone();
+        let until = Instant::now() + LONGEST_LIFE;
+        let peer = Peer { address: peer, until };
         let with_peer = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer);
             service.call(request.map(Body::new))
         });
         // Without it a response in two segments would wait for the peer's acknowledgement; failing costs no more.
@@ -145,7 +148,7 @@ async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, sources: Sources
                         stream
                     }
                 };
-                serve(stream, with_peer).await;
+                serve(stream, with_peer, until).await;
             })
             .abort_handle(),
         );
@@ -157,7 +160,7 @@ async fn handshake(mut tls: Box<Tls>) -> Option<Stream> {
     matches!(done, Ok(Ok(()))).then_some(Stream::Tls(tls))
 }
 
-async fn serve<S>(stream: Stream, service: S)
+async fn serve<S>(stream: Stream, service: S, until: Instant)
 where
     S: Service<Request<Incoming>, Response = axum::response::Response, Error = std::convert::Infallible>,
 {
@@ -167,7 +170,7 @@ where
     // How a connection fails is its client's business.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = tokio::time::sleep(LONGEST_LIFE) => connection.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep_until(until) => connection.as_mut().graceful_shutdown(),
     }
     let _ = tokio::time::timeout(LAST_RESPONSE, connection).await;
 }

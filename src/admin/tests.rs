@@ -1,10 +1,14 @@
 //! The server as its clients see it, over real sockets.
 
-use super::{Command, ConfigView, Refusal, RolloutView, Server, Sources, View};
+mod events;
+mod verbs;
+
+use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
+use crate::net::tls::ServerName;
 use crate::plan::{
-    Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, Dns, Drain, Endpoints, Headers, Hostname, Limit, Limits,
-    Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId, Route, RouteId, Rule, RuleId,
-    Severity, Store, Timeouts,
+    Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
+    Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId,
+    Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -18,15 +22,19 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 fn plan(token_file: Option<PathBuf>) -> Plan {
-    let backend = |name: &str, endpoints| Backend { name: name.into(), version: "1".into(), endpoints, tls: None };
+    let backend = |name: &str, endpoints, tls| Backend { name: name.into(), version: "1".into(), endpoints, tls };
+    let files = CertificateFiles { certificate: "/run/tls/tls.crt".into(), key: "/run/tls/tls.key".into() };
+    let listener_tls = ServerTls { certificates: vec![files], client_ca: None };
+    let name = ServerName::try_from("canary.example.com").unwrap();
+    let canary_tls = BackendTls { ca: None, server_name: Some(name), certificate: None };
     let (stable, canary, rule) = (BackendId::new(0), BackendId::new(1), RuleId::new(0));
     Plan {
         hash: "abc".into(),
-        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into(), tls: None }],
+        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into(), tls: Some(listener_tls) }],
         admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file, tls: None },
         backends: vec![
-            backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()])),
-            backend("canary", Endpoints::Dns { host: "canary".into(), port: 80 }),
+            backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()]), None),
+            backend("canary", Endpoints::Dns { host: "canary".into(), port: 80 }, Some(canary_tls)),
         ],
         routes: vec![Route { name: "data-tier".into() }],
         rules: vec![Rule {
@@ -59,7 +67,14 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             }],
         }],
         limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
-        timeouts: Timeouts { header_read: None, idle: None, connect: None, response_head: None, request: None },
+        timeouts: Timeouts {
+            header_read: None,
+            idle: None,
+            connect: None,
+            response_head: None,
+            request: None,
+            tunnel_idle: None,
+        },
         headers: Headers { via: false, request_id: true, forwarded: true },
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: Store::BesideConfig,
@@ -75,7 +90,12 @@ fn view(token_file: Option<PathBuf>) -> View {
         listeners: vec![("web".into(), ([0, 0, 0, 0], 8080).into())],
         last_reload_error: Some("line 3: no such key".into()),
     };
-    let status = json!({ "name": "data-tier", "phase": "RolledBack" });
+    let side = json!({ "backend": "stable", "version": "1", "weight": 50, "ready": true, "requests": 0, "failed": 0,
+        "aborted": 0, "errorRate": null, "latency": { "meanMs": null, "p50Ms": null, "p99Ms": null } });
+    let status = json!({ "name": "data-tier", "rule": "data-tier/everyone", "phase": "RolledBack", "revision": "1",
+        "since": "2026-03-01T12:34:56.789Z", "window": "5m", "stable": side, "canary": side, "limits": [],
+        "lastDecision": null });
+    let status = serde_json::from_value(status).unwrap();
     View {
         not_ready: Vec::new(),
         config: Some(Arc::new(config)),
@@ -88,15 +108,23 @@ fn view(token_file: Option<PathBuf>) -> View {
 struct Rig {
     server: Server,
     view: Arc<ArcSwap<View>>,
+    events: EventLog,
     commands: mpsc::Receiver<Command>,
 }
 
 fn start(view: View) -> Rig {
+    start_with(view, EventLog::new(Vec::new()))
+}
+
+fn start_with(view: View, events: EventLog) -> Rig {
     let (send, commands) = mpsc::channel(4);
     let view = Arc::new(ArcSwap::from_pointee(view));
-    let sources = Sources { counters: Arc::new(Registry::new(1)), view: Arc::clone(&view), commands: send };
-    let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::default(), sources).unwrap();
-    Rig { server, view, commands }
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::default(), sources(&view, &events, send)).unwrap();
+    Rig { server, view, events, commands }
+}
+
+fn sources(view: &Arc<ArcSwap<View>>, events: &EventLog, commands: mpsc::Sender<Command>) -> Sources {
+    Sources { counters: Arc::new(Registry::new(1)), view: Arc::clone(view), events: events.reader(), commands }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -123,18 +151,6 @@ impl Rig {
     fn ask(&self, method: &str, path: &str, fields: &str) -> (u16, String, String) {
         ask(self.server.local_addr(), method, path, fields)
     }
-
-    /// Asks for a retry while the control thread answers the one command that may come with `answer`.
-    fn retry(&mut self, name: &str, fields: &str, answer: Result<Value, Refusal>) -> (u16, String, String) {
-        let address = self.server.local_addr();
-        std::thread::scope(|scope| {
-            let asked = scope.spawn(move || ask(address, "POST", &format!("/api/v1/rollouts/{name}/retry"), fields));
-            let Some(Command::Retry { rollout, reply }) = self.commands.blocking_recv() else { panic!("no command") };
-            assert_eq!(rollout, name);
-            reply.send(answer).unwrap();
-            asked.join().unwrap()
-        })
-    }
 }
 
 #[test]
@@ -143,7 +159,9 @@ fn ready_only_when_nothing_speaks_against_it_but_always_alive() {
     assert_eq!(rig.ask("GET", "/healthz", "").0, 200);
     let (status, _, body) = rig.ask("GET", "/readyz", "");
     assert_eq!((status, body.as_str()), (503, "no config is loaded yet\n"));
-    assert_eq!(rig.ask("GET", "/api/v1/config", "").0, 503);
+    for path in ["/api/v1/config", "/api/v1/rollouts", "/api/v1/rollouts/data-tier"] {
+        assert_eq!(rig.ask("GET", path, "").0, 503, "{path}: no rollout is missing before there is a config");
+    }
     assert_eq!(rig.ask("POST", "/api/v1/rollouts/data-tier/retry", "").0, 503);
     let not_ready = vec!["listener `web` is not bound".into(), "draining".into()];
     rig.view.store(Arc::new(View { not_ready, ..view(None) }));
@@ -164,7 +182,10 @@ fn the_config_in_force_is_shown_without_its_secrets() {
     assert_eq!(config["loadedAt"], "2026-03-01T12:34:56.789Z");
     assert_eq!(config["lastReloadError"], "line 3: no such key");
     assert_eq!(config["listeners"][0]["bound"], "0.0.0.0:8080");
+    assert_eq!(config["listeners"][0]["tls"]["certificates"][0]["keyFile"], "/run/tls/tls.key");
+    assert_eq!((&config["admin"]["tls"], &config["backends"][0]["tls"]), (&Value::Null, &Value::Null));
     assert_eq!(config["backends"][1]["endpoints"]["dns"], "canary:80");
+    assert_eq!(config["backends"][1]["tls"]["serverName"], "canary.example.com");
     assert_eq!(config["routes"][0]["rules"][0]["backendRefs"][1], json!({ "name": "canary", "weight": 10 }));
     assert_eq!(config["rollouts"][0]["rule"], "data-tier/everyone");
     assert_eq!(config["rollouts"][0]["rollback"][0]["max"], "500ms");
@@ -207,38 +228,6 @@ fn metrics_show_the_facts_of_the_view_in_force() {
 }
 
 #[test]
-fn a_retry_is_the_control_threads_to_answer() {
-    let mut rig = start(view(None));
-    let (status, _, body) = rig.retry("data-tier", "", Ok(json!({ "phase": "Progressing" })));
-    assert_eq!((status, json_of(&body)), (200, json!({ "phase": "Progressing" })));
-    let (status, _, body) = rig.retry("data-tier", "", Err(Refusal::Conflict("it was not taken out".into())));
-    assert_eq!((status, json_of(&body)), (409, json!({ "error": "it was not taken out" })));
-    assert_eq!(rig.retry("data-tier", "", Err(Refusal::Unknown)).0, 404);
-    assert_eq!(rig.retry("data-tier", "", Err(Refusal::Failed("the disk is full".into()))).0, 500);
-    assert_eq!(rig.ask("POST", "/api/v1/rollouts/other/retry", "").0, 404, "no command for a name that nobody has");
-    assert!(rig.commands.try_recv().is_err());
-}
-
-#[test]
-fn without_the_right_to_it_no_command_is_sent() {
-    let mut rig = start(view(None));
-    let path = "/api/v1/rollouts/data-tier/retry";
-    assert_eq!(rig.ask("POST", path, "Origin: http://evil.example\r\n").0, 403);
-    let dir = tempfile::tempdir().unwrap();
-    let token = dir.path().join("token");
-    std::fs::write(&token, "secret\n").unwrap();
-    rig.view.store(Arc::new(view(Some(token.clone()))));
-    let (status, head, _) = rig.ask("POST", path, "");
-    assert_eq!(status, 401);
-    assert!(head.contains("www-authenticate: bearer"), "{head}");
-    assert_eq!(rig.ask("POST", path, "Authorization: Bearer wrong\r\n").0, 401);
-    assert!(rig.commands.try_recv().is_err());
-    assert_eq!(rig.retry("data-tier", "Authorization: Bearer secret\r\n", Ok(json!({}))).0, 200);
-    std::fs::remove_file(&token).unwrap();
-    assert_eq!(rig.ask("POST", path, "Authorization: Bearer secret\r\n").0, 500);
-}
-
-#[test]
 fn connections_that_lie_idle_or_never_read_keep_nobody_out() {
     let rig = start(view(None));
     let address = rig.server.local_addr();
@@ -260,8 +249,9 @@ fn connections_that_lie_idle_or_never_read_keep_nobody_out() {
 fn a_taken_address_is_an_error_that_names_it() {
     let rig = start(view(None));
     let (commands, _) = mpsc::channel(1);
-    let sources = Sources { counters: Arc::new(Registry::new(1)), view: Arc::clone(&rig.view), commands };
-    let error = Server::bind(rig.server.local_addr(), Arc::default(), sources).unwrap_err().to_string();
+    let error = Server::bind(rig.server.local_addr(), Arc::default(), sources(&rig.view, &rig.events, commands))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&rig.server.local_addr().to_string()) && error.contains("admin.address"), "{error}");
 }
 

@@ -1,6 +1,7 @@
 //! What the control thread lets operators see: one immutable value, swapped whole.
 
 use crate::plan::Plan;
+use crate::rollout::RolloutStatus;
 use crate::stats::export::Facts;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,6 +52,6 @@ pub struct ConfigView {
 pub struct RolloutView {
     /// Its name.
     pub name: Arc<str>,
-    /// Its status as the API shows it.
-    pub status: serde_json::Value,
+    /// Its status. Made into JSON by whoever is asked for it, and not at each tick: with its history it is a long one.
+    pub status: RolloutStatus,
 }

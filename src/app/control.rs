@@ -6,12 +6,12 @@ use super::probes::Probes;
 use super::tls::TlsFiles;
 use super::view::Shown;
 use super::{Options, StartError, Started};
-use crate::admin::{self, Command, ConfigView, Refusal, Sources, View};
+use crate::admin::{self, Command, ConfigView, EventLog, Sources, View};
 use crate::config::{self, Watcher};
 use crate::net::tls::Acceptor;
 use crate::plan::{BackendId, Endpoint, Plan, Snapshot};
 use crate::proxy::{self, Workers};
-use crate::rollout::{self, Controller, Effects, Verb, VerbError};
+use crate::rollout::{self, Controller, Effects, VerbError};
 use crate::stats::Registry;
 use crate::stats::export::ConfigFacts;
 use crate::store;
@@ -49,6 +49,7 @@ pub(super) struct Control {
     admin: admin::Server,
     admin_acceptor: Arc<Acceptor>,
     commands: mpsc::Sender<Command>,
+    events: EventLog,
     known: KnownEndpoints,
     endpoints: Vec<Arc<[Endpoint]>>,
     controller: Controller,
@@ -106,7 +107,13 @@ impl Control {
         let workers = Workers::start(options.workers, &snapshots, &registry, workers_clock)?;
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
         let (commands, received) = mpsc::channel(64);
-        let sources = Sources { counters: Arc::clone(&registry), view: Arc::clone(&view), commands: commands.clone() };
+        let events = EventLog::new(controller.past(&effects));
+        let sources = Sources {
+            counters: Arc::clone(&registry),
+            view: Arc::clone(&view),
+            events: events.reader(),
+            commands: commands.clone(),
+        };
         let admin_acceptor = Arc::new(Acceptor::new(tls.admin()));
         let admin = admin::Server::bind(plan.admin.address, Arc::clone(&admin_acceptor), sources)?;
         tracing::info!(address = %admin.local_addr(), "admin listening");
@@ -125,6 +132,7 @@ impl Control {
             admin,
             admin_acceptor,
             commands,
+            events,
             known,
             endpoints,
             controller,
@@ -199,7 +207,7 @@ impl Control {
     /// The traffic first, then the state, then everyone who is told.
     fn act(&mut self, effects: Effects) {
         let published = effects.publish(|shares| self.publish(shares));
-        self.controller.finish(published);
+        self.events.add(self.controller.finish(published));
     }
 
     /// Puts the plan, the endpoints and the shares of this moment in force.
@@ -244,6 +252,7 @@ impl Control {
             let sources = Sources {
                 counters: Arc::clone(&self.registry),
                 view: Arc::clone(&self.view),
+                events: self.events.reader(),
                 commands: self.commands.clone(),
             };
             Some(admin::Server::bind(plan.admin.address, Arc::clone(&self.admin_acceptor), sources)?)
@@ -293,18 +302,16 @@ impl Control {
         problems.is_empty()
     }
 
-    fn obey(&mut self, command: Command) {
-        let Command::Retry { rollout, reply } = command;
+    fn obey(&mut self, Command { rollout, verb, reply }: Command) {
         let now = self.clock.now();
-        let answer = match self.controller.command(&rollout, Verb::Retry, &self.registry, now) {
-            Ok(effects) => {
-                self.act(effects);
-                let status = self.controller.status(now).into_iter().find(|status| *status.name == *rollout);
-                status.and_then(|status| serde_json::to_value(status).ok()).ok_or(Refusal::Unknown)
-            }
-            Err(VerbError::Unknown { .. }) => Err(Refusal::Unknown),
-            Err(error @ VerbError::NotNow { .. }) => Err(Refusal::Conflict(error.to_string())),
-        };
+        let answer = self.controller.command(&rollout, verb, &self.registry, now).and_then(|effects| {
+            self.act(effects);
+            let status = self.controller.status(now).into_iter().find(|status| *status.name == *rollout);
+            let status = status.map(|status| serde_json::to_value(status).expect("a status is strings and numbers"));
+            status.ok_or_else(|| VerbError::Unknown { name: rollout.clone(), known: Vec::new() })
+        });
+        // Before the answer: whoever has it finds what was done wherever it looks.
+        self.show();
         // Who asked may have hung up; what was asked is done all the same.
         let _ = reply.send(answer);
     }

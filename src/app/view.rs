@@ -45,18 +45,9 @@ impl Shown<'_> {
             rollouts: rollouts.collect(),
             certificates: self.certificates,
         };
-        View {
-            not_ready: self.not_ready,
-            config: Some(self.config),
-            rollouts: statuses.iter().map(rollout_view).collect(),
-            facts: Arc::new(facts),
-        }
+        let shown = statuses.into_iter().map(|status| RolloutView { name: Arc::clone(&status.name), status });
+        View { not_ready: self.not_ready, config: Some(self.config), rollouts: shown.collect(), facts: Arc::new(facts) }
     }
-}
-
-fn rollout_view(status: &RolloutStatus) -> RolloutView {
-    let json = serde_json::to_value(status).expect("a status is strings and numbers");
-    RolloutView { name: Arc::clone(&status.name), status: json }
 }
 
 fn rollout_facts(status: &RolloutStatus, rollbacks: Vec<(Arc<str>, u64)>) -> RolloutFacts {

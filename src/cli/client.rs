@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -51,7 +53,7 @@ pub enum ClientError {
         why: String,
     },
     /// It was answered with a no.
-    #[error("{url} says no ({status}): {message}")]
+    #[error("{url} says no ({status}): {message}{}", if *status == StatusCode::UNAUTHORIZED { "; --token-file gives one" } else { "" })]
     Refused {
         /// Who was asked.
         url: String,
@@ -70,6 +72,15 @@ impl ClientError {
             Self::Unreachable { .. } | Self::Refused { .. } => 1,
         }
     }
+
+    /// Whether it may be otherwise soon: the process is being restarted, say.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Url { .. } | Self::Token { .. } => false,
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => status.is_server_error(),
+        }
+    }
 }
 
 /// Longer than the admin server itself waits for an answer.
@@ -81,6 +92,7 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 pub(super) struct Client {
     base: String,
     authorization: Option<String>,
+    patience: Duration,
 }
 
 impl Client {
@@ -89,53 +101,114 @@ impl Client {
     /// # Errors
     /// When the URL or the token file is of no use.
     pub(super) fn new(args: &AdminArgs) -> Result<Self, ClientError> {
-        Ok(Self { base: base(&args.admin)?, authorization: args.token_file.as_ref().map(authorization).transpose()? })
+        let authorization = args.token_file.as_ref().map(authorization).transpose()?;
+        Ok(Self { base: base(&args.admin)?, authorization, patience: TIMEOUT })
+    }
+
+    /// From now on a call may take so long, and never longer than it usually may.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience.min(TIMEOUT);
     }
 
     /// The answer to a `GET` of `path`, which begins with a slash.
     ///
     /// # Errors
+    /// When nobody answers, or not with a success, or not in this form.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.parse(&self.text(path)?)
+    }
+
+    /// The same as it was sent.
+    ///
+    /// # Errors
     /// When nobody answers, or not with a success.
-    pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
+    pub(super) fn text(&self, path: &str) -> Result<String, ClientError> {
         self.call(Method::GET, path)
     }
 
     /// The answer to a `POST` to `path`, which begins with a slash.
     ///
     /// # Errors
-    /// When nobody answers, or not with a success.
-    pub(super) fn post(&self, path: &str) -> Result<Value, ClientError> {
-        self.call(Method::POST, path)
+    /// When nobody answers, or not with a success, or not in this form.
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.parse(&self.call(Method::POST, path)?)
     }
 
-    fn call(&self, method: Method, path: &str) -> Result<Value, ClientError> {
+    /// What an answer says.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub(super) fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, ClientError> {
+        let strange = |error| self.unreachable(format!("what answers there is no Serin of this version ({error})"));
+        serde_json::from_str(text).map_err(strange)
+    }
+
+    /// Opens the stream at `path`, after the event `last`.
+    ///
+    /// # Errors
+    /// When nobody answers, or not with a success.
+    pub(super) async fn open(&self, path: &str, last: Option<&str>) -> Result<Incoming, ClientError> {
+        let fields = [("accept", Some("text/event-stream")), ("last-event-id", last)];
+        let opened = tokio::time::timeout(self.patience, self.send(Method::GET, path, &fields)).await;
+        let response = opened.unwrap_or_else(|_| Err(self.too_slow()))?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let (status, body) = self.read(response).await?;
+        Err(self.refused(status, &body))
+    }
+
+    fn call(&self, method: Method, path: &str) -> Result<String, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.unreachable(error.to_string()))?;
-        let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, self.exchange(method, path)).await });
-        let (status, body) = answer.unwrap_or_else(|_| Err(self.unreachable("it took longer than 15 s".into())))?;
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
+        let answer = runtime.block_on(async {
+            let exchange = async { self.read(self.send(method, path, &[]).await?).await };
+            tokio::time::timeout(self.patience, exchange).await
+        });
+        let (status, body) = answer.unwrap_or_else(|_| Err(self.too_slow()))?;
         if !status.is_success() {
-            let said = value.as_ref().and_then(|value| value.get("error")?.as_str());
-            let message = said.map_or_else(|| String::from_utf8_lossy(&body).trim().to_owned(), ToOwned::to_owned);
-            return Err(ClientError::Refused { url: self.base.clone(), status, message });
+            return Err(self.refused(status, &body));
         }
-        value.ok_or_else(|| self.unreachable("what answers there does not answer in JSON, so it is not Serin".into()))
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
-    async fn exchange(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), ClientError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        fields: &[(&str, Option<&str>)],
+    ) -> Result<Response<Incoming>, ClientError> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
+        for (name, value) in fields.iter().filter_map(|(name, value)| Some((*name, (*value)?))) {
+            request = request.header(name, value);
+        }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| self.unreachable(error.to_string()))?;
         let client = HyperClient::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request).await.map_err(|error| self.unreachable(innermost(&error)))?;
+        client.request(request).await.map_err(|error| self.unreachable(innermost(&error)))
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<(StatusCode, Bytes), ClientError> {
         let status = response.status();
         let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
         Ok((status, body.map_err(|error| self.unreachable(error.to_string()))?.to_bytes()))
     }
 
-    fn unreachable(&self, why: String) -> ClientError {
+    fn refused(&self, status: StatusCode, body: &[u8]) -> ClientError {
+        let value: Option<Value> = serde_json::from_slice(body).ok();
+        let said = value.as_ref().and_then(|value| value.get("error")?.as_str());
+        let message = said.map_or_else(|| String::from_utf8_lossy(body).trim().to_owned(), ToOwned::to_owned);
+        ClientError::Refused { url: self.base.clone(), status, message }
+    }
+
+    fn too_slow(&self) -> ClientError {
+        self.unreachable(format!("it took longer than {} s", self.patience.as_secs_f64()))
+    }
+
+    /// Nobody answered, and this is why.
+    pub(super) fn unreachable(&self, why: String) -> ClientError {
         ClientError::Unreachable { url: self.base.clone(), why }
     }
 }
@@ -155,7 +228,7 @@ fn base(url: &str) -> Result<String, ClientError> {
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let uri: Uri = full.parse().map_err(|error: hyper::http::uri::InvalidUri| wrong(&error.to_string()))?;
     if uri.scheme_str() != Some("http") {
-        return Err(wrong("the admin address speaks plain http"));
+        return Err(wrong("these commands speak plain http; behind admin.tls, curl can call the API"));
     }
     if uri.host().is_none_or(str::is_empty) {
         return Err(wrong("it names no host"));
@@ -231,7 +304,7 @@ mod tests {
     fn nobody_there_says_who_was_asked_and_what_to_do() {
         // Bound but not listening any more: nothing answers on it.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = Client { base: format!("http://{address}"), authorization: None };
+        let client = Client { base: format!("http://{address}"), authorization: None, patience: TIMEOUT };
         let error = client.call(Method::GET, "/api/v1/rollouts").unwrap_err();
         assert_eq!(error.exit_code(), 1);
         let text = error.to_string();

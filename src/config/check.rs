@@ -5,12 +5,16 @@
 
 mod addresses;
 mod backends;
+mod bounds;
 mod limits;
 mod matches;
 mod names;
+mod progression;
+mod queries;
 mod rollouts;
 mod routes;
 mod settings;
+mod tell;
 mod tls;
 
 pub(crate) use settings::defaults;

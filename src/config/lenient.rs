@@ -17,6 +17,13 @@ use serde::de::{
 };
 use std::fmt;
 
+/// The name of an enum whose variant follows from the shape of what is written: [`LIST`] or [`MAPPING`].
+///
+/// serde's own untagged enums would try one variant after the other, and lose the place of every mistake.
+const BY_SHAPE: &str = "$by-shape";
+const LIST: &str = "$list";
+const MAPPING: &str = "$mapping";
+
 /// `node` as a `T`; whatever does not fit goes to `problems`.
 pub(super) fn read<'n, T: Deserialize<'n>>(node: &'n Node, problems: &'n Collector) -> At<T> {
     At::deserialize(Reader { node, problems }).expect("an At takes every mistake")
@@ -75,10 +82,10 @@ impl<'n> Reader<'n> {
         let mut kept: Vec<Entry<'n>> = Vec::new();
         for (key, value) in entries {
             let (name, place) = (key.name.as_str(), key.place);
-            if let Some(first) = kept.iter().find(|entry| entry.name == name) {
-                let problem = Problem::new(place, format!("`{name}` is there twice"));
-                self.problems.report(problem.label("the second one").also(first.place, "the first one"));
-            } else if known.contains(&name) {
+            if !self.is_first(&kept, Entry { name, place, value }) {
+                continue;
+            }
+            if known.contains(&name) {
                 kept.push(Entry { name, place, value });
             } else if raw::is_not_built_yet(owner, name) {
                 let problem = Problem::new(place, format!("this version of Serin does not have `{name}` yet"));
@@ -94,9 +101,19 @@ impl<'n> Reader<'n> {
         }
         kept
     }
+
+    /// Whether no entry that was kept has the name of this one; reports it otherwise.
+    fn is_first(self, kept: &[Entry<'_>], entry: Entry<'_>) -> bool {
+        let first = kept.iter().find(|other| other.name == entry.name);
+        if let Some(first) = first {
+            let problem = Problem::new(entry.place, format!("`{}` is there twice", entry.name.escape_debug()));
+            self.problems.report(problem.label("the second one").also(first.place, "the first one"));
+        }
+        first.is_none()
+    }
 }
 
-/// One entry of a mapping, under a name that is known.
+/// One entry of a mapping, under a name that fits there.
 #[derive(Clone, Copy)]
 struct Entry<'n> {
     name: &'n str,
@@ -165,6 +182,19 @@ impl<'n> Deserializer<'n> for Reader<'n> {
         visitor.visit_map(Fields { reader: self, rest: entries.into_iter(), value: None })
     }
 
+    /// A mapping whose keys are the operator's own.
+    fn deserialize_map<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let Kind::Map(entries) = &self.node.kind else { return Err(Misfit::Expected("a mapping".into())) };
+        let mut kept: Vec<Entry<'n>> = Vec::new();
+        for (key, value) in entries {
+            let entry = Entry { name: &key.name, place: key.place, value };
+            if self.is_first(&kept, entry) {
+                kept.push(entry);
+            }
+        }
+        visitor.visit_map(Fields { reader: self, rest: kept.into_iter(), value: None })
+    }
+
     fn deserialize_enum<V: Visitor<'n>>(
         self,
         name: &'static str,
@@ -172,6 +202,9 @@ impl<'n> Deserializer<'n> for Reader<'n> {
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         match &self.node.kind {
+            Kind::Seq(_) if name == BY_SHAPE => visitor.visit_enum(Choice::of_shape(LIST, self)),
+            Kind::Map(_) if name == BY_SHAPE => visitor.visit_enum(Choice::of_shape(MAPPING, self)),
+            _ if name == BY_SHAPE => Err(Misfit::Expected("a list or a mapping".into())),
             Kind::Scalar { text, .. } if variants.contains(&text.as_str()) => {
                 visitor.visit_enum(Choice { name: text, value: None, reader: self })
             }
@@ -200,7 +233,7 @@ impl<'n> Deserializer<'n> for Reader<'n> {
 
     serde::forward_to_deserialize_any! {
         <V: Visitor<'n>>
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char string bytes byte_buf unit unit_struct tuple map
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char string bytes byte_buf unit unit_struct tuple
         identifier ignored_any
     }
 }
@@ -290,6 +323,13 @@ struct Choice<'n> {
     name: &'n str,
     value: Option<&'n Node>,
     reader: Reader<'n>,
+}
+
+impl<'n> Choice<'n> {
+    /// The variant called `name`, which takes all that is written.
+    fn of_shape(name: &'n str, reader: Reader<'n>) -> Self {
+        Self { name, value: Some(reader.node), reader }
+    }
 }
 
 impl<'n> EnumAccess<'n> for Choice<'n> {

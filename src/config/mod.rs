@@ -12,11 +12,15 @@ mod node;
 mod problem;
 mod raw;
 mod units;
+mod urls;
 mod watch;
 mod yaml;
 
 pub use problem::Problems;
-pub use units::{UnitError, format_duration, format_ratio, format_size, parse_duration, parse_ratio, parse_size};
+pub use units::{
+    UnitError, format_duration, format_ratio, format_size, parse_duration, parse_ratio, parse_size, parse_weight,
+};
+pub use urls::{host_alone, without_user};
 pub use watch::Watcher;
 
 pub(crate) use check::defaults;

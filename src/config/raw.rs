@@ -3,16 +3,23 @@
 //! Nothing is checked here but shapes; `check` says what the values mean. The comments on these types are what
 //! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
 
+mod limits;
 mod rollouts;
 mod routes;
 mod settings;
+mod tell;
 mod texts;
 mod tls;
 
-pub(super) use rollouts::{Alert, RollbackLimit, Rollout, Stickiness};
+pub(super) use limits::{Limit, Prometheus};
+pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
 pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
-pub(super) use texts::{AddressText, Ceiling, DurationText, RateText, SizeText, TimeoutText, VersionText};
+pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
+pub(super) use texts::{
+    AddressText, BoundText, ComparisonText, DurationText, LabelText, RateText, SizeText, TimeoutText, VersionText,
+    WeightText,
+};
 pub(super) use tls::{BackendTls, ServerTls};
 
 use super::at::At;
@@ -103,11 +110,5 @@ pub(super) enum Endpoints {
 
 /// Keys that the design has and this version has not: named, so that nobody takes them for typos.
 pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
-    matches!(
-        (owner, key),
-        ("Rollout", "steps" | "promotion")
-            | ("Rule", "filters" | "retry" | "timeouts")
-            | ("BackendRef", "filters")
-            | ("Config", "tls")
-    )
+    matches!((owner, key), ("Rule", "filters" | "retry" | "timeouts") | ("BackendRef", "filters") | ("Config", "tls"))
 }

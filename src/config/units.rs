@@ -3,9 +3,14 @@
 //! Everything is read exactly: `5%` and `0.05` are the same number, and a fraction that a unit cannot hold is an
 //! error instead of a rounding.
 
+mod numbers;
+
+pub use numbers::parse_weight;
+pub(super) use numbers::{Comparison, parse_comparison, parse_number};
+
 use std::time::Duration;
 
-/// Why a text is no duration, ratio or size.
+/// Why a text is no duration, ratio, size or number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Nothing but a number.
@@ -29,6 +34,39 @@ pub enum UnitError {
     /// Not a size at all.
     #[error("a size is a whole number of bytes and a unit, as in `64KiB` or `1MiB`")]
     NotASize,
+    /// Not a weight at all.
+    #[error("a step's weight is a percentage, as in `10` or `0.1%`")]
+    NotAWeight,
+    /// A weight that no step can have.
+    #[error("a step's weight is above 0 and at most 100 percent")]
+    WeightRange,
+    /// A weight finer than a split can be.
+    #[error("a step's weight has at most three digits behind the point: a split moves thousandths of a percent")]
+    WeightFineness,
+    /// Not a comparison at all.
+    #[error("compared to stable is `2x`, twice its value, or `+1%`, one percentage point above it")]
+    NotAComparison,
+    /// Not a number at all.
+    #[error("a query's bound is a number or a percentage, as in `0.99` or `99%`")]
+    NotANumber,
+}
+
+impl UnitError {
+    /// What the text is not, in a word or two.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::NotARatio => "not a ratio",
+            Self::NotASize => "not a size",
+            Self::NotAWeight | Self::WeightRange | Self::WeightFineness => "not a weight",
+            Self::NotAComparison => "not a comparison",
+            Self::NotANumber => "not a number",
+            Self::NoUnit(_)
+            | Self::NoSuchUnitOfTime(_)
+            | Self::UnitOrder
+            | Self::NotADuration
+            | Self::DurationRange => "not a duration",
+        }
+    }
 }
 
 /// The units of time, largest first, in nanoseconds.

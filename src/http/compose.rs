@@ -5,6 +5,7 @@
 
 use super::field::{Field, FieldLines, list, named_by_connection};
 use super::head::{BodyLength, RequestHead, ResponseHead, Version};
+use super::upgrade::protocols;
 use crate::plan::Headers;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -86,9 +87,13 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
             Field::ForwardedProto => !std::mem::replace(&mut seen.proto, true),
             Field::ForwardedHost => !std::mem::replace(&mut seen.host, true),
             Field::ForwardedFor => !forwarded,
-            Field::Host | Field::TransferEncoding | Field::Connection | Field::Te | Field::Expect | Field::HopByHop => {
-                false
-            }
+            Field::Host
+            | Field::TransferEncoding
+            | Field::Connection
+            | Field::Te
+            | Field::Expect
+            | Field::Upgrade
+            | Field::HopByHop => false,
         };
         let named = head.connection.names_fields && field != Field::ContentLength;
         if kept && !(named && named_by_connection(head.fields, sent.name)) {
@@ -103,8 +108,14 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
     if head.expects_continue {
         out.extend_from_slice(b"expect: 100-continue\r\n");
     }
-    if head.takes_trailers {
-        out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+    if head.upgrades {
+        upgrade_line(out, head.fields);
+    }
+    match (head.upgrades, head.takes_trailers) {
+        (false, false) => {}
+        (false, true) => out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n"),
+        (true, false) => out.extend_from_slice(b"connection: upgrade\r\n"),
+        (true, true) => out.extend_from_slice(b"te: trailers\r\nconnection: te, upgrade\r\n"),
     }
     if forwarded {
         forwarded_for(out, head.fields, inbound.client);
@@ -144,7 +155,7 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
         let field = Field::of(sent.name);
         let kept = match field {
             Field::ContentLength => may_have_length && !std::mem::replace(&mut has_length, true),
-            Field::Connection | Field::TransferEncoding | Field::Te | Field::HopByHop => false,
+            Field::Connection | Field::TransferEncoding | Field::Te | Field::Upgrade | Field::HopByHop => false,
             Field::Date => !std::mem::replace(&mut has_date, true),
             _ => true,
         };
@@ -162,6 +173,9 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
     }
     if outbound.via {
         via_line(out, Version::Http11);
+    }
+    if head.connection.upgrade {
+        upgrade_of_response(out, head, outbound.version);
     }
     if outbound.close {
         out.extend_from_slice(b"connection: close\r\n");
@@ -195,6 +209,27 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The `Upgrade` of the two answers that must have one (RFC 9110 section 7.8); any other only advertises.
+fn upgrade_of_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, version: Version) {
+    let must_say = matches!(head.code, 101 | 426) && version == Version::Http11;
+    if must_say && protocols(head.fields).next().is_some() {
+        upgrade_line(out, head.fields);
+        out.extend_from_slice(b"connection: upgrade\r\n");
+    }
+}
+
+/// One `Upgrade`, with all protocols that may be switched to; there must be one.
+fn upgrade_line(out: &mut Vec<u8>, fields: FieldLines<'_, '_>) {
+    out.extend_from_slice(b"upgrade: ");
+    for (place, protocol) in protocols(fields).enumerate() {
+        if place > 0 {
+            out.extend_from_slice(b", ");
+        }
+        out.extend_from_slice(protocol);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -43,6 +43,32 @@ fn only_end_to_end_fields_go_on() {
 }
 
 #[test]
+fn an_upgrade_goes_on_in_one_line_without_what_carries_http() {
+    let sent = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c, foo/2\r\nConnection: X-Named, Upgrade, HTTP2-Settings\r\n\
+                HTTP2-Settings: AAMA\r\nX-Named: 1\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    let expected = "GET / HTTP/1.1\r\nhost: a\r\nSec-WebSocket-Version: 13\r\nupgrade: foo/2, websocket\r\n";
+    assert_eq!(forwarded(NONE, &format!("{sent}\r\n")), format!("{expected}connection: upgrade\r\n\r\n"));
+    let with_te = forwarded(NONE, &format!("{sent}TE: trailers\r\n\r\n"));
+    assert_eq!(with_te, format!("{expected}te: trailers\r\nconnection: te, upgrade\r\n\r\n"));
+}
+
+#[test]
+fn a_response_says_to_what_is_switched_where_it_must_and_nowhere_else() {
+    let outbound = |version| Outbound { version, close: false, transfer: Transfer::AsIs, via: false, date: b"today" };
+    let sent = |code| format!("HTTP/1.1 {code} X\r\nUpgrade: h2c, foo\r\nConnection: upgrade\r\nDate: then\r\n\r\n");
+    let upgrade = "upgrade: foo\r\nconnection: upgrade\r\n";
+    for (code, version, end) in [
+        (101, Version::Http11, upgrade),
+        (426, Version::Http11, upgrade),
+        (200, Version::Http11, ""),
+        (426, Version::Http10, "connection: keep-alive\r\n"),
+    ] {
+        let got = answered(outbound(version), &sent(code));
+        assert_eq!(got, format!("HTTP/1.1 {code} X\r\nDate: then\r\n{end}\r\n"));
+    }
+}
+
+#[test]
 fn what_the_proxy_knows_is_added() {
     let sent = "POST / HTTP/1.0\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\nX-Forwarded-Proto: https\r\n\
                 content-length: 3\r\n\r\n";

@@ -29,6 +29,8 @@ pub enum Field {
     ForwardedHost,
     /// `X-Request-Id`.
     RequestId,
+    /// `Upgrade`.
+    Upgrade,
     /// Another field that is meant for this hop alone (RFC 9110 section 7.6.1).
     HopByHop,
     /// Any other: passed on as it is.
@@ -47,7 +49,7 @@ impl Field {
             (4, b'h') if same(name, b"host") => Self::Host,
             (4, b'd') if same(name, b"date") => Self::Date,
             (6, b'e') if same(name, b"expect") => Self::Expect,
-            (7, b'u') if same(name, b"upgrade") => Self::HopByHop,
+            (7, b'u') if same(name, b"upgrade") => Self::Upgrade,
             (10, b'c') if same(name, b"connection") => Self::Connection,
             (10, b'k') if same(name, b"keep-alive") => Self::HopByHop,
             (12, b'x') if same(name, b"x-request-id") => Self::RequestId,
@@ -96,10 +98,13 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What all `Connection` fields of a message say together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own that the field lists")]
 pub(super) struct Connection {
     pub(super) close: bool,
     pub(super) keep_alive: bool,
-    /// Fields are named that are to be removed.
+    /// The `Upgrade` field is meant for this hop.
+    pub(super) upgrade: bool,
+    /// Other fields are named that are to be removed.
     pub(super) names_fields: bool,
 }
 
@@ -115,6 +120,8 @@ impl Connection {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.upgrade = true;
             } else {
                 self.names_fields = true;
             }
@@ -144,6 +151,8 @@ mod tests {
             ("TE", Field::Te),
             ("X-Forwarded-For", Field::ForwardedFor),
             ("Proxy-Authorization", Field::HopByHop),
+            ("Upgrade", Field::Upgrade),
+            ("HTTP2-Settings", Field::HopByHop),
             ("Hosts", Field::EndToEnd),
             ("Hast", Field::EndToEnd),
             ("Content_Length", Field::EndToEnd),

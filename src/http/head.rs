@@ -3,6 +3,7 @@
 use super::field::{Connection, Field, FieldLines, list};
 use super::reply::Refusal;
 use super::target::{Authority, Target};
+use super::upgrade::{accepts, protocols};
 use std::mem::MaybeUninit;
 
 /// The most header fields that can be parsed; the config's limit is at most this.
@@ -83,6 +84,8 @@ pub struct RequestHead<'h, 'b> {
     pub expects_continue: bool,
     /// The client takes trailers.
     pub takes_trailers: bool,
+    /// The client offers to switch to another protocol, one that is passed on.
+    pub upgrades: bool,
     pub(super) connection: Connection,
 }
 
@@ -160,6 +163,8 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             body: facts.request_body(),
             expects_continue: facts.expects_continue && version == Version::Http11,
             takes_trailers: facts.takes_trailers,
+            // RFC 9110 section 7.8: in an HTTP/1.0 request an `Upgrade` is ignored, as is one that `Connection` does not name.
+            upgrades: facts.connection.upgrade && version == Version::Http11 && protocols(fields).next().is_some(),
             connection: facts.connection,
         };
         Ok(Progress::Complete(head, length))
@@ -205,6 +210,19 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         let persists = facts.connection.persists(version) && body != BodyLength::UntilClose;
         let reason = response.reason.unwrap_or("");
         Ok(Progress::Complete(Self { code, reason, fields, body, persists, connection: facts.connection }, length))
+    }
+}
+
+impl ResponseHead<'_, '_> {
+    /// Whether this 101 switches to a protocol that was offered by `request`, the whole head that the backend was sent.
+    pub fn switches(&self, request: &[u8]) -> bool {
+        // The limits are for what comes from others; this was written here.
+        let limits = HeadLimits { bytes: usize::MAX, fields: MAX_FIELDS };
+        let mut slots = slots();
+        let parsed = RequestHead::parse(request, &mut slots, limits);
+        // RFC 9110 section 7.8: whoever sends `Upgrade` says in `Connection` that it is for this hop.
+        self.connection.upgrade
+            && matches!(parsed, Ok(Progress::Complete(head, _)) if head.upgrades && accepts(self.fields, head.fields))
     }
 }
 

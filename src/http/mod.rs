@@ -10,6 +10,7 @@ mod field;
 mod head;
 mod reply;
 mod target;
+mod upgrade;
 
 pub use chunked::{ChunkError, Decoded, Decoder};
 pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};

@@ -172,6 +172,8 @@ pub struct Timeouts {
     pub response_head: Option<Duration>,
     /// From a request's head read to its response's last byte. Default `None`.
     pub request: Option<Duration>,
+    /// A tunnel in which no byte moves. Default 1 h.
+    pub tunnel_idle: Option<Duration>,
 }
 
 /// Which fields the proxy adds to what it forwards.

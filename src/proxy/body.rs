@@ -24,8 +24,8 @@ pub(super) struct Pump {
     tail_written: usize,
     /// What came after the body's end.
     extra: Option<Buffer>,
-    /// Bytes have gone to the sink.
-    wrote: bool,
+    /// Bytes that have gone to the sink.
+    written: u64,
     waits_for: Side,
 }
 
@@ -71,7 +71,7 @@ impl Pump {
             BodyLength::UntilClose => Source::UntilClose,
         };
         let (tail, extra) = (Vec::new(), None);
-        Self { source, transfer, buffer: None, tail, tail_written: 0, extra, wrote: false, waits_for: Side::Source }
+        Self { source, transfer, buffer: None, tail, tail_written: 0, extra, written: 0, waits_for: Side::Source }
     }
 
     /// Everything has been read and written.
@@ -84,9 +84,9 @@ impl Pump {
         self.waits_for
     }
 
-    /// Whether anything has gone to the sink.
-    pub(super) fn wrote(&self) -> bool {
-        self.wrote
+    /// How many bytes have gone to the sink, a tail left out.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     /// What came after the body's end, if anything.
@@ -188,7 +188,7 @@ impl Pump {
             while !buffer.unread().is_empty() {
                 let written = ready!(Pin::new(&mut *sink).poll_write(cx, buffer.unread()))?;
                 buffer.consume(written);
-                self.wrote = true;
+                self.written += written as u64;
             }
             self.buffer.take().into_iter().for_each(|buffer| buffers.give(buffer));
         }

@@ -4,11 +4,12 @@
 //! side, so a backend may answer early and a client may stop listening at any time. The result says what happened;
 //! what that means for the client and for the counters is the business of `forward`.
 
+use super::answer::{Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots};
+use crate::http::{HeadLimits, Version};
 use crate::net::Stream;
 use crate::plan::Timeouts;
 use std::io;
@@ -19,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A request, composed for the backend.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request or the plan")]
 pub(super) struct Outgoing {
     /// The head, unless it stands before the body's first bytes in the pump.
     pub(super) head: Vec<u8>,
@@ -29,6 +31,8 @@ pub(super) struct Outgoing {
     pub(super) to_head: bool,
     /// The client keeps its connection open.
     pub(super) persists: bool,
+    /// Other protocols are offered; the `head` stays apart from the body, to say later which.
+    pub(super) upgrades: bool,
     pub(super) limits: HeadLimits,
     pub(super) timeouts: Timeouts,
     pub(super) via: bool,
@@ -90,17 +94,6 @@ pub(super) struct Exchange<'a> {
     stage: Option<Stage>,
 }
 
-#[derive(Debug)]
-enum Response {
-    /// The head's bytes so far.
-    Head(Option<Buffer>),
-    Body {
-        pump: Pump,
-        client_persists: bool,
-        upstream_persists: bool,
-    },
-}
-
 /// What an exchange is waiting for, which decides how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -134,16 +127,17 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Moves both directions on. Not to be polled again once ready.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    /// Moves both directions on. Not to be polled again once ready; `None` when this did not end but became a tunnel:
+    /// the backend has switched protocols, and the client has been told so.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         if let Some(since) = self.waits_since.take() {
             self.seen.client_waits += since.elapsed();
         }
         if self.stage.is_some() && self.client.deadline.passed() {
-            return Poll::Ready(self.timed_out());
+            return Poll::Ready(Some(self.timed_out()));
         }
         if let Poll::Ready(Err(end)) = self.poll_request(cx) {
-            return Poll::Ready(end);
+            return Poll::Ready(Some(end));
         }
         let head_is_new = self.seen.head_at.is_none();
         if let Poll::Ready(end) = self.poll_response(cx) {
@@ -151,7 +145,7 @@ impl<'a> Exchange<'a> {
             return Poll::Ready(end);
         }
         if self.outgoing.body.is_over() && self.client.poll_gone(cx, &self.worker.buffers) {
-            return Poll::Ready(End::ClientGone);
+            return Poll::Ready(Some(End::ClientGone));
         }
         self.enter_stage();
         Poll::Pending
@@ -177,7 +171,7 @@ impl<'a> Exchange<'a> {
             self.request_failed = ready!(Pin::new(&mut *self.upstream).poll_flush(cx)).is_err();
             return Poll::Ready(Ok(()));
         }
-        let sent_nothing = self.head_sent == 0 && !self.outgoing.body.wrote();
+        let sent_nothing = self.head_sent == 0 && self.outgoing.body.written() == 0;
         let polled = self.outgoing.body.poll(cx, &mut self.client.stream, self.upstream, &self.worker.buffers);
         match ready!(polled) {
             Ok(()) => {
@@ -189,7 +183,7 @@ impl<'a> Exchange<'a> {
             }
             Err(PumpError::Malformed) if self.seen.code.is_none() => Poll::Ready(Err(End::ClientMalformed)),
             Err(PumpError::Source | PumpError::Malformed) => Poll::Ready(Err(End::ClientGone)),
-            Err(PumpError::Sink) if sent_nothing && !self.outgoing.body.wrote() => Poll::Ready(Err(End::Unsent)),
+            Err(PumpError::Sink) if sent_nothing && self.outgoing.body.written() == 0 => Poll::Ready(Err(End::Unsent)),
             Err(PumpError::Sink) => {
                 self.request_failed = true;
                 Poll::Ready(Ok(()))
@@ -197,20 +191,22 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         loop {
             if let Err(_gone) = ready!(self.poll_prelude(cx)) {
-                return Poll::Ready(End::ClientGone);
+                return Poll::Ready(Some(End::ClientGone));
             }
             match &mut self.response {
+                // Behind a 101, which the client has been sent now, no other head follows.
+                Response::Head(_) if self.seen.code.is_some() => return Poll::Ready(None),
                 Response::Head(_) => {
                     if let Err(end) = ready!(self.poll_head(cx)) {
-                        return Poll::Ready(end);
+                        return Poll::Ready(Some(end));
                     }
                 }
                 Response::Body { pump, client_persists, upstream_persists } => {
                     let polled = pump.poll(cx, self.upstream, &mut self.client.stream, &self.worker.buffers);
-                    return Poll::Ready(match ready!(polled) {
+                    return Poll::Ready(Some(match ready!(polled) {
                         Ok(()) => {
                             let sent = self.outgoing.body.is_over() && !self.request_failed;
                             let excess = pump.take_extra().is_some();
@@ -221,7 +217,7 @@ impl<'a> Exchange<'a> {
                         }
                         Err(PumpError::Source | PumpError::Malformed) => End::Truncated,
                         Err(PumpError::Sink) => End::ClientGone,
-                    });
+                    }));
                 }
             }
         }
@@ -251,11 +247,17 @@ impl<'a> Exchange<'a> {
                         self.response = response;
                         return Poll::Ready(Ok(()));
                     }
-                    Taken::Interim(rest) => {
+                    Taken::Interim(rest) | Taken::Switched(rest) => {
                         *held = rest;
                         return Poll::Ready(Ok(()));
                     }
                     Taken::Partial(buffer) => *held = Some(buffer),
+                    // The rest of the request is still HTTP, and cannot come any more.
+                    Taken::Early(_) if self.request_failed => return Poll::Ready(Err(End::Reset)),
+                    Taken::Early(buffer) => {
+                        *held = Some(buffer);
+                        return Poll::Pending;
+                    }
                 }
             }
             let broken = if held.is_some() { End::BadResponse } else { End::Reset };
@@ -283,6 +285,11 @@ impl<'a> Exchange<'a> {
                 }
             }
         }
+    }
+
+    /// What came behind a 101, and belongs to the tunnel.
+    pub(super) fn take_rest(&mut self) -> Option<Buffer> {
+        if let Response::Head(rest) = &mut self.response { rest.take() } else { None }
     }
 
     fn blocks_on_client(&self, sends_body: bool) -> bool {
@@ -330,71 +337,4 @@ impl<'a> Exchange<'a> {
             }
         }
     }
-}
-
-/// What was at the beginning of a buffer.
-enum Taken {
-    /// Not yet a whole head.
-    Partial(Buffer),
-    /// An interim response, now in the prelude, and what followed it.
-    Interim(Option<Buffer>),
-    /// The response.
-    Response(Response),
-}
-
-/// Takes the head at the beginning of `buffer`, and puts the client's in its place.
-fn take_head(
-    mut buffer: Buffer,
-    worker: &Worker,
-    outgoing: &Outgoing,
-    seen: &mut Seen,
-    prelude: &mut Vec<u8>,
-) -> Result<Taken, End> {
-    let mut slots = slots();
-    let (head, length) = match ResponseHead::parse(buffer.unread(), &mut slots, outgoing.limits, outgoing.to_head) {
-        Ok(Progress::Complete(head, length)) => (head, length),
-        Ok(Progress::Partial) if buffer.unread().len() < outgoing.limits.bytes => return Ok(Taken::Partial(buffer)),
-        // 101 answers an upgrade, and none was asked for.
-        Ok(Progress::Partial) | Err(_) => return Err(End::BadResponse),
-    };
-    if head.code == 101 {
-        return Err(End::BadResponse);
-    }
-    let interim = head.code < 200;
-    let transfer = if interim { Transfer::AsIs } else { Transfer::of(head.body, outgoing.version) };
-    let client_persists =
-        outgoing.persists && outgoing.body.is_over() && transfer != Transfer::UntilClose && !worker.draining();
-    let date = worker.date();
-    let outbound = Outbound {
-        version: outgoing.version,
-        close: !client_persists && !interim,
-        transfer,
-        via: outgoing.via,
-        date: &date,
-    };
-    let mut composed = worker.buffers.take_head();
-    let (body, upstream_persists) = (head.body, head.persists);
-    if interim {
-        // An HTTP/1.0 client knows no interim responses (RFC 9110 section 15.2).
-        if outgoing.version == Version::Http11 {
-            compose_response(prelude, &head, &outbound);
-        }
-        buffer.consume(length);
-        worker.buffers.give_head(composed);
-        return Ok(Taken::Interim((!buffer.unread().is_empty()).then_some(buffer)));
-    }
-    compose_response(&mut composed, &head, &outbound);
-    seen.code = Some(head.code);
-    seen.head_at = Some(Instant::now());
-    buffer.consume(length);
-    let mut pump = Pump::new(body, transfer, outgoing.limits);
-    if pump.accept(buffer, &worker.buffers).is_err() {
-        return Err(End::BadResponse);
-    }
-    let fits = pump.framed().is_some_and(|framed| framed.prepend(&composed));
-    if !fits {
-        prelude.extend_from_slice(&composed);
-    }
-    worker.buffers.give_head(composed);
-    Ok(Taken::Response(Response::Body { pump, client_persists, upstream_persists }))
 }

@@ -4,6 +4,7 @@ use super::body::Pump;
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::{End, Exchange, Outgoing, Seen};
+use super::tunnel::Tunnel;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 /// What becomes of the client's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Next {
     /// It may send another request.
     Request,
@@ -26,6 +27,8 @@ pub(super) enum Next {
     Linger,
     /// It is reset, so that the client cannot take what it has for a whole response.
     Cut,
+    /// It is one end of a tunnel.
+    Tunnel(Box<Tunnel>),
 }
 
 /// How many endpoints are tried before a request is answered with a connect failure.
@@ -55,7 +58,7 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
     match outcome.reply {
         None => outcome.next,
         Some(reason) => {
-            let close = outcome.next != Next::Request;
+            let close = !matches!(outcome.next, Next::Request);
             if client.reply(worker, reason, close, to_head).await { outcome.next } else { Next::Close }
         }
     }
@@ -76,7 +79,7 @@ async fn attempts(
         let Some(pool) = pick(pools, &tried, worker.random(), worker.now_ms()) else {
             return (Tried::NoEndpoint, Seen::default());
         };
-        let _pending = pool.begin();
+        let pending = pool.begin();
         let mut lease = match lease(worker, client, pool, request).await {
             Ok(lease) => lease,
             Err(failure) => {
@@ -91,6 +94,11 @@ async fn attempts(
         let mut exchange = Exchange::new(worker, client, lease.stream(), &mut request.outgoing);
         let end = poll_fn(|cx| exchange.poll(cx)).await;
         let seen = exchange.seen;
+        let Some(end) = end else {
+            let (early, rest, limits) = (exchange.client.input.take(), exchange.take_rest(), request.outgoing.limits);
+            let tunnel = Tunnel::new(lease, pending, early, rest, limits, worker);
+            return (Tried::Switched(Box::new(tunnel)), seen);
+        };
         // A connection that the backend closed while it was idle is no answer: the request is sent once more on
         // another one, if none of it was taken, or if doing it twice is the same as doing it once (RFC 9110 section
         // 9.2.2).
@@ -204,6 +212,7 @@ impl Forwarded {
             version: head.version,
             to_head,
             persists: head.persists(),
+            upgrades: head.upgrades,
             limits,
             timeouts: plan.timeouts,
             via: plan.headers.via,
@@ -219,7 +228,7 @@ impl Forwarded {
                 return Err(refused(Refusal::Chunk));
             }
             client.input = outgoing.body.take_extra();
-            if outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+            if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
                 outgoing.head.clear();
             }
         }
@@ -248,13 +257,14 @@ async fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway
 }
 
 /// How the attempts ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Tried {
     NoEndpoint,
     ConnectFailed,
     ConnectTimeout,
     HandshakeFailed,
     Exchange(End),
+    Switched(Box<Tunnel>),
 }
 
 /// What an end means for the client and for the counters.
@@ -280,6 +290,7 @@ impl Outcome {
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
             Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
+            Tried::Switched(tunnel) => whole(Next::Tunnel(tunnel)),
             Tried::Exchange(end) => match end {
                 End::Complete { client: true, .. } => whole(Next::Request),
                 End::Complete { client: false, .. } => whole(Next::Linger),

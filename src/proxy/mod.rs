@@ -1,10 +1,12 @@
 //! The request's path. One thread a worker, each with its own listener sockets, connections, pools and counters; the
 //! workers share the [`Snapshot`] that they obey and nothing else, so no request ever waits for a lock.
 //!
-//! A connection is one task: it reads a request, forwards it, moves the response, and reads the next one.
+//! A connection is one task: it reads a request, forwards it, moves the response, and reads the next one; after an
+//! upgrade it moves what the two sides say to each other.
 //! The task holds no memory while it waits, and no request allocates.
 
 mod accept;
+mod answer;
 mod body;
 mod buffer;
 mod choose;
@@ -17,6 +19,7 @@ mod handshake;
 mod listen;
 mod run;
 mod serve;
+mod tunnel;
 mod worker;
 mod workers;
 

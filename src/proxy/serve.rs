@@ -34,19 +34,19 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
     };
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let mut client = Client { stream, peer, local, input: None, deadline };
+    let mut next = Next::Request;
     loop {
-        let next = match client.read_head(&worker).await {
-            Ok(length) => forward(&worker, &mut client, length).await,
-            Err(Ended::Closed) => break,
-            Err(Ended::Refused(refusal)) => {
-                worker.counters.refused(refusal.code());
-                client.reply(&worker, Reason::Refused(refusal), true, false).await;
-                Next::Linger
-            }
-        };
-        client.deadline.bound(None);
-        match next {
-            Next::Request => {}
+        next = match next {
+            Next::Request => match client.read_head(&worker).await {
+                Ok(length) => forward(&worker, &mut client, length).await,
+                Err(Ended::Closed) => break,
+                Err(Ended::Refused(refusal)) => {
+                    worker.counters.refused(refusal.code());
+                    client.reply(&worker, Reason::Refused(refusal), true, false).await;
+                    Next::Linger
+                }
+            },
+            Next::Tunnel(tunnel) => tunnel.carry(&worker, &mut client).await,
             Next::Close => break,
             Next::Linger => {
                 client.linger(&worker.buffers).await;
@@ -57,7 +57,8 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
                 client.stream.cut();
                 break;
             }
-        }
+        };
+        client.deadline.bound(None);
     }
     client.input.take().into_iter().for_each(|buffer| worker.buffers.give(buffer));
 }

@@ -1,7 +1,7 @@
 //! The control loop's only impure room: observe -> step -> act.
 //!
-//! One value owns every judge. Its calls are made by one thread, the control thread, and none of them waits: saving and
-//! alerting have threads of their own. What a call decided comes back as [`Effects`], and the types say in which order
+//! One value owns every judge. Its calls are made by one thread, the control thread, and none of them waits: saving,
+//! asking and telling have threads of their own, and what they have to say is taken at the next tick. What a call decided comes back as [`Effects`], and the types say in which order
 //! it happens: effects can only be [published](Effects::publish) to the workers, and only what has been published can
 //! be [finished](Controller::finish). The traffic first, then the state, then everyone who is told.
 //!
@@ -11,17 +11,25 @@
 //! controller.finish(published);
 //! ```
 
+mod asking;
+mod effects;
+
+pub use effects::{Effects, Published};
+
 use super::alert::{Alerter, Patience};
+use super::ask::Asker;
+use super::hook::begins_promotion;
 use super::judge::Judge;
 use super::machine::Action;
 use super::record::Decision;
-use super::state::{Phase, State};
+use super::state::{Phase, Standing, State};
 use super::status::RolloutStatus;
 use super::time::Now;
 use super::verb::{Verb, VerbError};
-use crate::plan::{Alert, BackendId, Plan, Rollout, Severity};
+use crate::plan::{BackendId, Plan, Rollout, Severity};
 use crate::stats::{Registry, SeriesKey};
 use crate::store::{Documents, Saved, Store, Writer};
+use effects::{After, Told};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
@@ -41,31 +49,9 @@ pub struct Controller {
     writer: Writer,
     /// What the writer was given last: a reload that changes nothing here writes nothing.
     handed_over: Option<Documents>,
+    asker: Asker,
     alerter: Alerter,
     rollbacks: BTreeMap<(Arc<str>, String), u64>,
-}
-
-/// What a call to the [`Controller`] decided; nothing of it has happened yet.
-#[derive(Debug)]
-#[must_use = "the traffic stays as it is until effects are published"]
-pub struct Effects {
-    shares: Vec<Option<f64>>,
-    publish: bool,
-    after: After,
-}
-
-/// Effects whose traffic part has happened.
-#[derive(Debug)]
-#[must_use = "a decision is neither saved nor told until it is finished"]
-pub struct Published(After);
-
-/// What comes after the traffic.
-#[derive(Debug, Default)]
-struct After {
-    save: bool,
-    counts: Vec<(Arc<str>, String)>,
-    /// With those who are told.
-    decisions: Vec<(Vec<Alert>, Box<Decision>)>,
 }
 
 /// How many canaries of a rollout were taken out since the process started.
@@ -78,17 +64,6 @@ pub struct Rollbacks {
     pub reason: String,
     /// How many.
     pub count: u64,
-}
-
-impl Effects {
-    /// Calls `publish` with the canaries' shares, in the order of the plan's rollouts, if workers have to see another
-    /// snapshot: always when a plan was taken up, otherwise when a share changed.
-    pub fn publish(self, publish: impl FnOnce(&[Option<f64>])) -> Published {
-        if self.publish {
-            publish(&self.shares);
-        }
-        Published(self.after)
-    }
 }
 
 impl Controller {
@@ -116,10 +91,12 @@ impl Controller {
             handed_over: loaded.as_ref().ok().cloned(),
             parked: loaded.unwrap_or_default(),
             writer: Writer::start(store)?,
+            asker: Asker::default(),
             alerter: Alerter::new(Patience::default()),
             rollbacks: BTreeMap::new(),
         };
-        let effects = controller.apply_plan(plan, registry, now);
+        let mut effects = controller.apply_plan(plan, registry, now);
+        effects.after.promotions = controller.promotions();
         Ok((controller, effects))
     }
 
@@ -131,7 +108,7 @@ impl Controller {
         let named = old_plan.rollouts.iter().map(|spec| Arc::clone(&spec.name));
         let mut old: BTreeMap<_, _> = named.zip(old_plan.rollouts.iter().zip(old_judges)).collect();
         let mut after = After { save: true, ..After::default() };
-        for spec in &plan.rollouts {
+        for (index, spec) in plan.rollouts.iter().enumerate() {
             let (before, mut judge) = old.remove(&spec.name).unwrap_or_else(|| {
                 let state = self.unpark(spec, now);
                 if state.phase() == Phase::RolledBack && state.revision == spec.revision {
@@ -143,8 +120,8 @@ impl Controller {
                 (spec, Judge::new(plan, spec, state, read))
             });
             let actions = judge.planned(plan, spec, before, read, now);
+            actions.into_iter().for_each(|action| after.add(plan, index, &judge, action));
             self.judges.push(judge);
-            actions.into_iter().for_each(|action| after.add(spec, action));
         }
         for (name, (_, judge)) in old {
             self.parked.insert(name.to_string(), document(&judge.trial.state));
@@ -152,9 +129,10 @@ impl Controller {
         Effects { shares: self.canary_shares(), publish: true, after }
     }
 
-    /// Reads the counters, judges every rollout, and says what to do. `ready` says whether a backend has an endpoint
+    /// Takes the answers that have come, reads the counters, judges every rollout, and says what to do. `ready` says whether a backend has an endpoint
     /// that takes connections.
     pub fn tick(&mut self, registry: &Registry, ready: impl Fn(BackendId) -> bool, now: Now) -> Effects {
+        self.hear(now);
         let plan = Arc::clone(&self.plan);
         self.each(|judge, spec| judge.tick(&plan, spec, |key| registry.totals(key), &ready, now))
     }
@@ -176,21 +154,23 @@ impl Controller {
         Ok(self.each(|_, spec| if *spec.name == *name { said.take().unwrap_or_default() } else { Vec::new() }))
     }
 
-    /// Does what comes after the traffic: saves, then alerts, counts and logs. Waits for none of it. Returns what was
-    /// decided, for the event stream.
+    /// Does what comes after the traffic: saves, then alerts, calls webhooks, counts and logs, and has asked what is to
+    /// be asked from now on. Waits for none of it. Returns what was decided, for the event stream.
     pub fn finish(&mut self, Published(after): Published) -> Vec<Decision> {
         let saved = if after.save { self.save() } else { None };
         for count in after.counts {
             *self.rollbacks.entry(count).or_default() += 1;
         }
         let mut decisions = Vec::with_capacity(after.decisions.len());
-        for (alerts, decision) in after.decisions {
-            for alert in alerts.iter().filter(|_| decision.event.is_told()) {
-                self.alerter.send(&alert.url, &decision, saved.clone());
-            }
-            log(&decision);
-            decisions.push(*decision);
+        for told in after.decisions {
+            self.alerter.tell(told.spec(), told.phase, &told.decision, saved.as_ref());
+            log(&told.decision);
+            decisions.push(told.decision);
         }
+        for begun in after.promotions {
+            self.alerter.tell_promotion_again(begun.spec(), &begun.decision);
+        }
+        self.ask();
         decisions
     }
 
@@ -204,6 +184,16 @@ impl Controller {
     pub fn status(&self, now: Now) -> Vec<RolloutStatus> {
         let both = self.judges.iter().zip(&self.plan.rollouts);
         both.map(|(judge, spec)| judge.status(&self.plan, spec, now)).collect()
+    }
+
+    /// What the rollouts remember from before `effects`.
+    pub fn past(&self, effects: &Effects) -> Vec<Decision> {
+        let now = effects.after.decisions.iter().map(|told| &told.decision);
+        let remembered = self.judges.iter().flat_map(|judge| &judge.trial.state.history);
+        remembered
+            .filter(|decision| !now.clone().any(|new| *new == ***decision))
+            .map(|decision| (**decision).clone())
+            .collect()
     }
 
     /// The rollbacks since the process started, in the order of their labels.
@@ -237,20 +227,33 @@ impl Controller {
         }
         let alerts = self.alerter.flush(until.saturating_duration_since(Instant::now()));
         if alerts > 0 {
-            tracing::error!(alerts, "leaving with alerts that nobody has received");
+            tracing::error!(alerts, "leaving with alerts or webhooks that nobody has received");
         }
     }
 
     /// Lets `act` have every judge with its spec and collects what is to be done.
     fn each(&mut self, mut act: impl FnMut(&mut Judge, &Rollout) -> Vec<Action>) -> Effects {
         let (mut publish, mut after) = (false, After::default());
-        for (judge, spec) in self.judges.iter_mut().zip(&self.plan.rollouts) {
+        for (index, (judge, spec)) in self.judges.iter_mut().zip(&self.plan.rollouts).enumerate() {
             for action in act(judge, spec) {
                 publish |= matches!(action, Action::SetCanaryShare(_));
-                after.add(spec, action);
+                after.add(&self.plan, index, judge, action);
             }
         }
         Effects { shares: self.canary_shares(), publish, after }
+    }
+
+    /// Those that stable has not been rolled forward for: who is to do that is called once more, since nobody knows
+    /// whether the call before the restart was heard.
+    fn promotions(&self) -> Vec<Told> {
+        let all = self.judges.iter().zip(&self.plan.rollouts).enumerate();
+        let begun = all.filter_map(|(index, (judge, spec))| {
+            let State { standing, history, .. } = &judge.trial.state;
+            let waits = matches!(standing, Standing::Promoting { returning: false, .. }) && !spec.stable_caught_up;
+            let decision = history.iter().rev().find(|decision| begins_promotion(decision))?;
+            waits.then(|| Told::new(&self.plan, index, judge, (**decision).clone()))
+        });
+        begun.collect()
     }
 
     /// The state in which the rollout was left; a new one if there is none.
@@ -283,19 +286,6 @@ impl Controller {
     }
 }
 
-impl After {
-    /// Sorts `action` in: whichever rollout it is from, saving comes before telling.
-    fn add(&mut self, spec: &Rollout, action: Action) {
-        match action {
-            // The judge's state already says so; whoever publishes asks for the shares of all rollouts.
-            Action::SetCanaryShare(_) | Action::ForgetEvidence => {}
-            Action::Save => self.save = true,
-            Action::Tell(decision) => self.decisions.push((spec.alerts.clone(), decision)),
-            Action::Count(reason) => self.counts.push((Arc::clone(&spec.name), reason)),
-        }
-    }
-}
-
 fn document(state: &State) -> serde_json::Value {
     serde_json::to_value(state).expect("a state is strings and numbers")
 }
@@ -311,4 +301,4 @@ fn log(decision: &Decision) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,18 +2,24 @@
 //!
 //! Still pure: counters come in as totals, readiness as a flag, answers as values, time as a value; actions go out.
 
-use super::counters::{Delta, Reader};
+mod questions;
+mod returning;
+mod side;
+
+pub(super) use questions::{Question, QuestionOf};
+pub(super) use side::Side;
+
 use super::gates::{self, Point};
-use super::limits::{Answer, Guard, Role, Verdict};
+use super::limits::{Guard, Role};
 use super::machine::{Action, Event, Moment, message, obey, step};
-use super::record::LimitRecord;
-use super::state::{Standing, State};
+use super::state::State;
 use super::time::Now;
-use super::trial::{Heard, HookAnswer, Observation, Trial};
+use super::trial::{Heard, Observation, Trial};
 use super::verb::Verb;
-use super::window::Window;
-use crate::plan::{BackendId, Limit, Plan, Rollout, Split, WebhookKind};
+use crate::plan::{BackendId, Limit, Plan, Rollout, Split};
 use crate::stats::{SeriesKey, Totals};
+use questions::is_lasting;
+use returning::Returning;
 use std::time::Duration;
 
 /// What the status looks back on when there is no limit that says.
@@ -27,46 +33,20 @@ pub(super) struct Judge {
     pub(super) guards: Vec<Guard>,
     /// In the order of the spec's `promotion` limits.
     pub(super) promotion: Vec<Guard>,
-    /// While the traffic returns, the `rollback` limits with the roles changed: stable has just been rolled forward, and
-    /// is the one on trial.
-    returning: Vec<Guard>,
+    /// Watches stable while the traffic returns to it.
+    returning: Returning,
     pub(super) stable: Side,
     pub(super) canary: Side,
+    /// The canary's weight and stable's as they were when the guards last began to compare.
+    split: Option<(f64, f64)>,
     /// What the last tick found out.
     pub(super) seen: Observation,
     /// The point at which the gates' answers were given.
     point: Option<Point>,
-    /// Counts the points and the trials: an answer to a question of another occasion is no answer.
-    occasion: u64,
-}
-
-/// What one side of the split did.
-#[derive(Debug)]
-pub(super) struct Side {
-    key: SeriesKey,
-    reader: Reader,
-    /// Over the longest window of the limits, for people to look at.
-    pub(super) window: Window,
-    /// As of the last tick.
-    pub(super) ready: bool,
-}
-
-/// Something that the world outside is to be asked, again and again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Question {
-    pub(super) of: QuestionOf,
-    pub(super) occasion: u64,
-}
-
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum QuestionOf {
-    /// The webhook at this place of the spec's.
-    Webhook(usize),
-    /// The query at this place of the spec's `rollback` limits.
-    Rollback(usize),
-    /// The query at this place of the spec's `promotion` limits.
-    Promotion(usize),
+    /// Counts the trials, and the webhooks' changes: an answer to a question of another one is no answer.
+    trials: u64,
+    /// Counts the points too, for what is asked anew at each of them.
+    points: u64,
 }
 
 impl Judge {
@@ -77,14 +57,16 @@ impl Judge {
         let (stable, canary) = (side(spec.stable), side(spec.canary));
         let mut judge = Self {
             trial: Trial::new(state),
-            guards: new_guards(&spec.rollback, Role::Rollback),
-            promotion: new_guards(promotion_limits(spec), Role::Promotion),
-            returning: Vec::new(),
+            guards: new_guards(&spec.rollback, Role::Rollback, None),
+            promotion: new_guards(promotion_limits(spec), Role::Promotion, None),
+            returning: Returning::default(),
             stable,
             canary,
+            split: None,
             seen: Observation { heard: vec![Heard::default(); spec.webhooks.len()], ..Observation::default() },
             point: None,
-            occasion: 0,
+            trials: 0,
+            points: 0,
         };
         judge.seen.weight = judge.weight(plan, spec, spec.canary);
         judge
@@ -99,11 +81,13 @@ impl Judge {
         read: impl Fn(&SeriesKey) -> Totals,
         now: Now,
     ) -> Vec<Action> {
-        keep_same(&mut self.guards, &spec.rollback, Role::Rollback);
-        keep_same(&mut self.promotion, promotion_limits(spec), Role::Promotion);
+        let share = self.split.map(share_of);
+        keep_same(&mut self.guards, &spec.rollback, Role::Rollback, share);
+        keep_same(&mut self.promotion, promotion_limits(spec), Role::Promotion, share);
         if spec.webhooks != old.webhooks {
             self.seen.heard = vec![Heard::default(); spec.webhooks.len()];
-            self.occasion += 1;
+            self.trials += 1;
+            self.points += 1;
         }
         let length = status_window(spec);
         self.canary.follow(plan.series_key(spec.rule, spec.canary), length, &read);
@@ -141,12 +125,20 @@ impl Judge {
         (self.stable.ready, self.canary.ready) = (ready(spec.stable), ready(spec.canary));
         // A canary that is out is judged no more: what it was taken out for stays to be seen.
         if self.trial.state.standing.canary_gets_traffic() {
+            let split = (self.weight(plan, spec, spec.canary), self.weight(plan, spec, spec.stable));
+            if self.split.is_none_or(|before| moved(before, split)) {
+                self.split = Some(split);
+                let guards = self.guards.iter_mut().chain(&mut self.promotion);
+                guards.for_each(|guard| guard.resplit(share_of(split)));
+            }
             let guards = self.guards.iter_mut().chain(&mut self.promotion);
             guards.for_each(|guard| guard.observe(&canary, &stable, now));
             self.seen.requests += canary.judged;
             self.seen.failed += canary.failed;
         }
-        self.judge_return(spec, &stable, &canary, now);
+        let split = self.split.filter(|_| self.trial.state.standing.is_returning());
+        self.seen.stable_breach =
+            self.returning.observe(spec, split.map(|split| 1.0 - share_of(split)), &stable, &canary, now);
         self.seen.findings = self.guards.iter().map(Guard::finding).collect();
         self.seen.promotion = self.promotion.iter().map(Guard::finding).collect();
         (self.seen.stable_ready, self.seen.canary_ready) = (self.stable.ready, self.canary.ready);
@@ -154,20 +146,6 @@ impl Judge {
         let moment = Moment { spec, seen: &self.seen, now };
         let (trial, actions) = step(&moment, &self.trial, Event::Observed);
         self.take(spec, trial, actions, read)
-    }
-
-    /// Watches the stable that the traffic returns to; each return begins with no evidence.
-    fn judge_return(&mut self, spec: &Rollout, stable: &Delta, canary: &Delta, now: Now) {
-        if !matches!(self.trial.state.standing, Standing::Promoting { returning: true, .. }) {
-            self.returning.clear();
-        } else if self.returning.is_empty() {
-            let on_requests = spec.rollback.iter().filter(|limit| matches!(limit, Limit::Requests(_)));
-            self.returning = on_requests.map(|limit| Guard::new(limit.clone(), Role::Rollback)).collect();
-        }
-        self.returning.iter_mut().for_each(|guard| guard.observe(stable, canary, now));
-        let breached = self.returning.iter().map(|guard| (guard, guard.finding()));
-        let mut breached = breached.filter(|(_, finding)| finding.verdict == Verdict::Breach);
-        self.seen.stable_breach = breached.next().map(|(guard, finding)| LimitRecord::new(guard.limit(), &finding));
     }
 
     /// The weight of `backend` in force, in percent of the rule's traffic.
@@ -188,54 +166,6 @@ impl Judge {
         message(&Moment { spec, seen: &self.seen, now }, &self.trial)
     }
 
-    /// What the world outside is to be asked where it stands.
-    pub(super) fn questions(&self, spec: &Rollout) -> Vec<Question> {
-        let webhooks = gates::asked(spec, &self.trial, &self.seen).into_iter().map(QuestionOf::Webhook);
-        let asked = self.trial.state.standing.canary_gets_traffic();
-        let queries = |guards: &[Guard], of: fn(usize) -> QuestionOf| -> Vec<QuestionOf> {
-            let queries = guards.iter().enumerate().filter(|(_, guard)| matches!(guard.limit(), Limit::Query(_)));
-            queries.filter(|_| asked).map(|(index, _)| of(index)).collect()
-        };
-        let rollback = queries(&self.guards, QuestionOf::Rollback);
-        let promotion = queries(&self.promotion, QuestionOf::Promotion);
-        let all = webhooks.chain(rollback).chain(promotion);
-        all.map(|of| Question { of, occasion: self.occasion_of(spec, of) }).collect()
-    }
-
-    /// A webhook's answer to `question`.
-    pub(super) fn heard(&mut self, spec: &Rollout, question: Question, answer: HookAnswer) {
-        let QuestionOf::Webhook(index) = question.of else { return };
-        if question.occasion == self.occasion_of(spec, question.of)
-            && let Some(heard) = self.seen.heard.get_mut(index)
-        {
-            heard.hear(answer);
-        }
-    }
-
-    /// A query's answer to `question`.
-    pub(super) fn answered(&mut self, spec: &Rollout, question: Question, answer: &Answer, now: Now) {
-        if question.occasion != self.occasion_of(spec, question.of) {
-            return;
-        }
-        let guard = match question.of {
-            QuestionOf::Webhook(_) => None,
-            QuestionOf::Rollback(index) => self.guards.get_mut(index),
-            QuestionOf::Promotion(index) => self.promotion.get_mut(index),
-        };
-        if let Some(guard) = guard {
-            guard.answered(answer, now);
-        }
-    }
-
-    /// Gates are asked anew at each point; everything else once a trial.
-    fn occasion_of(&self, spec: &Rollout, of: QuestionOf) -> u64 {
-        let lasts = match of {
-            QuestionOf::Webhook(index) => is_lasting(spec.webhooks[index].kind),
-            QuestionOf::Rollback(_) | QuestionOf::Promotion(_) => true,
-        };
-        if lasts { 0 } else { self.occasion }
-    }
-
     fn take(
         &mut self,
         spec: &Rollout,
@@ -245,8 +175,9 @@ impl Judge {
     ) -> Vec<Action> {
         self.trial = trial;
         if actions.contains(&Action::ForgetEvidence) {
-            self.guards = new_guards(&spec.rollback, Role::Rollback);
-            self.promotion = new_guards(promotion_limits(spec), Role::Promotion);
+            let share = self.split.map(share_of);
+            self.guards = new_guards(&spec.rollback, Role::Rollback, share);
+            self.promotion = new_guards(promotion_limits(spec), Role::Promotion, share);
             self.canary = Side::new(self.canary.key.clone(), status_window(spec), read);
             let heard = vec![Heard::default(); spec.webhooks.len()];
             self.seen = Observation {
@@ -255,12 +186,13 @@ impl Judge {
                 stable_ready: self.seen.stable_ready,
                 ..Observation::default()
             };
-            self.occasion += 1;
+            self.trials += 1;
+            self.points += 1;
         }
         let point = gates::point(spec, &self.trial);
         if point != self.point {
             self.point = point;
-            self.occasion += 1;
+            self.points += 1;
             let hooks = spec.webhooks.iter().zip(&mut self.seen.heard);
             hooks.filter(|(hook, _)| !is_lasting(hook.kind)).for_each(|(_, heard)| *heard = Heard::default());
         }
@@ -268,57 +200,77 @@ impl Judge {
     }
 }
 
-impl Side {
-    fn new(key: SeriesKey, length: Duration, read: impl Fn(&SeriesKey) -> Totals) -> Self {
-        let reader = Reader::new(&read(&key));
-        Self { key, reader, window: Window::new(length), ready: false }
-    }
-
-    /// Goes on with the series `key`; from its present totals if it is another one. Says whether it is.
-    fn follow(&mut self, key: SeriesKey, length: Duration, read: impl Fn(&SeriesKey) -> Totals) -> bool {
-        let another = key != self.key;
-        if another {
-            *self = Self { ready: self.ready, ..Self::new(key, length, read) };
-        } else if length != self.window.length() {
-            self.window = Window::new(length);
-        }
-        another
-    }
-
-    fn observe(&mut self, read: impl Fn(&SeriesKey) -> Totals, now: Now) -> Delta {
-        let delta = self.reader.read(&read(&self.key));
-        self.window.push(&delta, now.monotonic);
-        delta
-    }
+/// Whether the canary has more than twice or less than half of what it had for one of stable's requests. What moves
+/// less is compared on, or the return of the traffic would begin anew a hundred times.
+fn moved((canary, stable): (f64, f64), (now_canary, now_stable): (f64, f64)) -> bool {
+    let (before, after) = (canary * now_stable, now_canary * stable);
+    before.max(after) > 2.0 * before.min(after)
 }
 
-/// Whether a webhook's answer counts for as long as the trial lasts, and not for one point of it.
-fn is_lasting(kind: WebhookKind) -> bool {
-    matches!(kind, WebhookKind::Rollout | WebhookKind::Rollback)
+/// The canary's share of what the two get together.
+fn share_of((canary, stable): (f64, f64)) -> f64 {
+    if stable > 0.0 { canary / (canary + stable) } else { 1.0 }
 }
 
-/// The evidence of a new trial.
-fn new_guards(limits: &[Limit], role: Role) -> Vec<Guard> {
-    limits.iter().map(|limit| Guard::new(limit.clone(), role)).collect()
+/// The evidence of a new trial at the split in force.
+fn new_guards(limits: &[Limit], role: Role, share: Option<f64>) -> Vec<Guard> {
+    limits.iter().map(|limit| new_guard(limit, role, share)).collect()
+}
+
+fn new_guard(limit: &Limit, role: Role, share: Option<f64>) -> Guard {
+    let mut guard = Guard::new(limit.clone(), role);
+    share.into_iter().for_each(|share| guard.resplit(share));
+    guard
 }
 
 /// A guard for each of `limits`: the old one where there is one for the same limit.
-fn keep_same(guards: &mut Vec<Guard>, limits: &[Limit], role: Role) {
+fn keep_same(guards: &mut Vec<Guard>, limits: &[Limit], role: Role, share: Option<f64>) {
     let mut old = std::mem::take(guards);
     *guards = limits
         .iter()
         .map(|limit| match old.iter().position(|guard| guard.limit() == limit) {
             Some(index) => old.swap_remove(index),
-            None => Guard::new(limit.clone(), role),
+            None => new_guard(limit, role, share),
         })
         .collect();
 }
 
-fn promotion_limits(spec: &Rollout) -> &[Limit] {
+/// The limits that a step has to keep to advance.
+pub(super) fn promotion_limits(spec: &Rollout) -> &[Limit] {
     spec.progression.as_ref().map_or(&[], |progression| &progression.promotion.limits)
 }
 
 /// What the status of the two sides looks back on.
 fn status_window(spec: &Rollout) -> Duration {
     spec.rollback.iter().map(Limit::window).max().unwrap_or(DEFAULT_WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_split_has_moved_when_what_one_gets_for_the_others_has_doubled_or_halved() {
+        let split = |canary: f64| (canary, 100.0 - canary);
+        for (before, after, is_moved) in [
+            (0.0, 10.0, true),
+            (10.0, 10.0, false),
+            (10.0, 15.0, false),
+            (10.0, 30.0, true),
+            (30.0, 10.0, true),
+            (75.0, 100.0, true),
+            (100.0, 99.0, true),
+            (100.0, 100.0, false),
+            (0.0, 0.0, false),
+        ] {
+            assert_eq!(moved(split(before), split(after)), is_moved, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn a_canary_without_stable_has_all_there_is() {
+        for (split, share) in [((10.0, 90.0), 0.1), ((50.0, 0.0), 1.0), ((0.0, 0.0), 1.0)] {
+            assert!((share_of(split) - share).abs() < 1e-12, "{split:?}");
+        }
+    }
 }

@@ -1,24 +1,38 @@
 //! The judge: takes the canary out when a limit is breached, by the counters that the requests themselves went through.
 //!
 //! Read it in the order of a verdict's walk. [`counters`](Reader) turns growing totals into deltas; a [`Window`] and a
-//! [`Detector`] take them in; a [`Guard`] makes one limit's [`Finding`] of both; [`step`] makes of the findings what to
-//! do. All of that is pure: no clock, no file, no socket, so a day of it runs in a second. [`Controller`] is where it
-//! meets the world, and the one thing that the rooms above need.
+//! [`Detector`] take them in, with stable as their control; a [`Guard`] makes one limit's [`Finding`] of both; [`step`]
+//! makes of the findings what to do. All of that is pure: no clock, no file, no socket, so a day of it runs in a
+//! second. [`Controller`] is where it meets the world, and the one thing that the rooms above need. The world outside
+//! is asked by `ask` (webhooks through `hook`, metrics through `prometheus`) and told by `alert`, each on a thread of
+//! its own.
 //!
-//! Deliberately absent: a metrics server in the loop, any waiting inside a tick, and any decision from the wall clock.
+//! Deliberately absent: a metrics server that a rollback has to wait for, any waiting inside a tick, and any decision
+//! from the wall clock.
 
 mod alert;
+mod ask;
+mod call;
+mod chance;
+mod compare;
+mod comparison;
 mod control;
+mod controlled;
 mod counters;
 mod detector;
 mod gates;
+mod hook;
 mod https;
 mod judge;
 mod limits;
 mod machine;
+mod prometheus;
 mod record;
 mod state;
 mod status;
+#[cfg(test)]
+mod stub;
+mod tally;
 mod time;
 mod trial;
 mod verb;

@@ -92,9 +92,9 @@ pub struct State {
     /// Revisions that are kept out, the latest last; at most [`State::FAILED_REVISIONS`].
     pub failed_revisions: VecDeque<Arc<str>>,
     /// The last rollback, whichever revision it was about.
-    pub last_decision: Option<Decision>,
-    /// What changed, the latest last; at most [`State::HISTORY`].
-    pub history: VecDeque<Decision>,
+    pub last_decision: Option<Arc<Decision>>,
+    /// What changed, the latest last; at most [`State::HISTORY`]. Shared: a tick copies the state, and the past stays put.
+    pub history: VecDeque<Arc<Decision>>,
 }
 
 impl Phase {
@@ -161,6 +161,11 @@ impl Standing {
         !matches!(self, Self::Succeeded | Self::RolledBack)
     }
 
+    /// Whether the traffic goes back to a stable that has been rolled forward.
+    pub(super) fn is_returning(&self) -> bool {
+        matches!(self, Self::Promoting { returning: true, .. })
+    }
+
     /// The canary's part, 0 to 1, of what it and stable have together, when the rollout owns the weights; the part
     /// that is `left` (1 to 0) while the traffic returns to stable.
     pub(super) fn share(&self, left: f64) -> f64 {
@@ -218,7 +223,7 @@ impl State {
         let mut state = Self::new(spec, now);
         state.standing = Standing::RolledBack;
         state.keep_out();
-        state.remember(&Decision {
+        state.remember(Decision {
             rollout: Arc::clone(&spec.name),
             revision: Arc::clone(&spec.revision),
             at: now.wall,
@@ -244,12 +249,13 @@ impl State {
     }
 
     /// Keeps what was decided.
-    pub(super) fn remember(&mut self, decision: &Decision) {
+    pub(super) fn remember(&mut self, decision: Decision) {
+        let decision = Arc::new(decision);
         if decision.event == Kind::RolledBack {
-            self.last_decision = Some(decision.clone());
+            self.last_decision = Some(Arc::clone(&decision));
         }
         if decision.event.is_kept() {
-            push(&mut self.history, decision.clone(), Self::HISTORY);
+            push(&mut self.history, decision, Self::HISTORY);
         }
     }
 }

@@ -52,9 +52,9 @@ pub struct RolloutStatus {
     pub webhooks: Vec<WebhookStatus>,
     /// What changed, the latest last; at most 100.
     #[serde(default)]
-    pub history: Vec<Decision>,
+    pub history: Vec<Arc<Decision>>,
     /// What was decided last, whichever revision it was about.
-    pub last_decision: Option<Decision>,
+    pub last_decision: Option<Arc<Decision>>,
 }
 
 /// One step of the plan.

@@ -55,6 +55,16 @@ impl Timestamp {
         Self(u64::try_from(since_1970.as_millis()).unwrap_or(Self::LAST).min(Self::LAST))
     }
 
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn unix_ms(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` it is; zero when it is not.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// From this type's own text: `2026-03-01T12:34:56.789Z`. `None` for every other form.
     fn parse(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| -> Option<u64> {

@@ -24,6 +24,11 @@ pub enum Verb {
     SetWeight(f64),
 }
 
+impl Verb {
+    /// All of them, as the API and the command line have them.
+    pub const NAMES: [&str; 6] = ["promote", "abort", "pause", "resume", "retry", "set-weight"];
+}
+
 impl fmt::Display for Verb {
     /// As the command line has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -81,19 +81,34 @@ impl Window {
     /// exceed. `None` without a request.
     pub fn quantile_bucket(&self, quantile: Quantile) -> Option<usize> {
         let rank = (u128::from(quantile.milli_percent()) * u128::from(self.total.timed)).div_ceil(100_000);
+        self.ranked_bucket(u64::try_from(rank).ok()?)
+    }
+
+    /// The bucket of the request with `rank` (from 1) among all durations in rising order.
+    fn ranked_bucket(&self, rank: u64) -> Option<usize> {
         let mut seen = 0;
         self.durations.iter().position(|count| {
-            seen += u128::from(*count);
+            seen += count;
             *count > 0 && seen >= rank
         })
+    }
+
+    /// The duration with `rank` (from 1) in rising order, in microseconds, as [`quantile_us`](Self::quantile_us) gives
+    /// it.
+    pub(super) fn ranked_us(&self, rank: u64) -> Option<u64> {
+        self.ranked_bucket(rank).and_then(bound_us)
     }
 
     /// The quantile in microseconds, rounded up to its bucket's bound (a tenth too much at most); `None` without a
     /// request. What the histogram cannot tell from longer is given as the longest that it can.
     pub fn quantile_us(&self, quantile: Quantile) -> Option<u64> {
-        let bucket = self.quantile_bucket(quantile)?;
-        upper_bound_us(bucket).or_else(|| upper_bound_us(BUCKETS - 2))
+        self.quantile_bucket(quantile).and_then(bound_us)
     }
+}
+
+/// The longest duration of `bucket` that the histogram can tell from longer ones.
+pub(super) fn bound_us(bucket: usize) -> Option<u64> {
+    upper_bound_us(bucket.min(BUCKETS - 2))
 }
 
 /// `part / whole`; `None` when there is no whole.

@@ -28,9 +28,9 @@ pub(super) struct Written {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     returning: bool,
     failed_revisions: VecDeque<Arc<str>>,
-    last_decision: Option<Decision>,
+    last_decision: Option<Arc<Decision>>,
     #[serde(default)]
-    history: VecDeque<Decision>,
+    history: VecDeque<Arc<Decision>>,
 }
 
 impl From<State> for Written {

@@ -17,6 +17,9 @@ pub struct WorkerCounters {
     upstreams: Connections,
     /// By [`HandshakeFailure`].
     handshakes_failed: [AtomicU64; HandshakeFailure::ALL.len()],
+    tunnels: Connections,
+    /// What tunnels carried, in bytes: from clients, and to them.
+    tunnelled: [AtomicU64; 2],
     /// By status code, from 400 to 599.
     refused: Box<[AtomicU64; REFUSALS]>,
 }
@@ -36,6 +39,8 @@ impl Default for WorkerCounters {
         Self {
             clients: Connections::default(),
             upstreams: Connections::default(),
+            tunnels: Connections::default(),
+            tunnelled: Default::default(),
             handshakes_failed: Default::default(),
             refused,
         }
@@ -68,6 +73,22 @@ impl WorkerCounters {
         increase(&self.handshakes_failed[why as usize], 1);
     }
 
+    /// A connection was switched to another protocol.
+    pub fn tunnel_opened(&self) {
+        increase(&self.tunnels.opened, 1);
+    }
+
+    /// A tunnel is gone, whoever closed it.
+    pub fn tunnel_closed(&self) {
+        increase(&self.tunnels.closed, 1);
+    }
+
+    /// A tunnel carried these many bytes from its client, and to it.
+    pub fn tunnelled(&self, from_client: u64, to_client: u64) {
+        increase(&self.tunnelled[0], from_client);
+        increase(&self.tunnelled[1], to_client);
+    }
+
     /// A request was answered with `code` by the worker itself and never given to a backend: malformed, too large, no
     /// rule for it. Below 400 counts as 400, above 599 as 599.
     pub fn refused(&self, code: u16) {
@@ -81,6 +102,9 @@ impl WorkerCounters {
         for (total, failed) in totals.handshakes_failed.iter_mut().zip(&self.handshakes_failed) {
             *total += failed.load(Relaxed);
         }
+        self.tunnels.add_to(&mut totals.tunnels);
+        totals.bytes_from_clients += self.tunnelled[0].load(Relaxed);
+        totals.bytes_to_clients += self.tunnelled[1].load(Relaxed);
         for (total, refused) in totals.refused.iter_mut().zip(self.refused.iter()) {
             *total += refused.load(Relaxed);
         }
@@ -103,6 +127,12 @@ pub struct WorkerTotals {
     /// The connections to endpoints.
     pub upstreams: ConnectionTotals,
     handshakes_failed: [u64; HandshakeFailure::ALL.len()],
+    /// The tunnels; each is also one connection of either side.
+    pub tunnels: ConnectionTotals,
+    /// Bytes that tunnels carried from clients.
+    pub bytes_from_clients: u64,
+    /// Bytes that tunnels carried to clients.
+    pub bytes_to_clients: u64,
     refused: Vec<u64>,
 }
 
@@ -128,6 +158,9 @@ impl Default for WorkerTotals {
             clients: ConnectionTotals::default(),
             upstreams: ConnectionTotals::default(),
             handshakes_failed: Default::default(),
+            tunnels: ConnectionTotals::default(),
+            bytes_from_clients: 0,
+            bytes_to_clients: 0,
             refused: vec![0; REFUSALS],
         }
     }
@@ -158,6 +191,11 @@ mod tests {
         a.client_closed();
         b.upstream_opened();
         b.upstream_closed();
+        a.tunnel_opened();
+        b.tunnel_opened();
+        b.tunnel_closed();
+        a.tunnelled(3, 40);
+        b.tunnelled(0, 2);
         a.refused(404);
         b.refused(404);
         b.refused(431);
@@ -166,6 +204,8 @@ mod tests {
         b.add_to(&mut totals);
         assert_eq!((totals.clients.opened, totals.clients.open()), (3, 2));
         assert_eq!((totals.upstreams.opened, totals.upstreams.open()), (1, 0));
+        assert_eq!((totals.tunnels.opened, totals.tunnels.open()), (2, 1));
+        assert_eq!((totals.bytes_from_clients, totals.bytes_to_clients), (3, 42));
         assert_eq!(totals.refused().collect::<Vec<_>>(), [(404, 2), (431, 1)]);
     }
 

@@ -10,4 +10,4 @@ mod pool;
 
 pub use discovery::{Discovered, Discovery};
 pub use pick::pick;
-pub use pool::{ConnectError, Lease, Pool, Pools};
+pub use pool::{ConnectError, Lease, Pending, Pool, Pools};

@@ -1,5 +1,7 @@
 //! What right files mean.
 
+mod rollouts;
+
 use super::{GOOD, check_text, edited, with};
 use serin::plan::{Endpoints, LatencyBound, Limit, Metric, RateBound, Stickiness, Store};
 use std::path::Path;

@@ -1,6 +1,10 @@
 //! Everything that is refused, one by one: exactly one problem each, so that no mistake brings others in its train.
 
-use super::{GOOD, check_text, edited, with};
+mod limits;
+mod steps;
+mod tell;
+
+use super::{GOOD, STEPPED, check_text, edited, with};
 
 /// Checks that `text` is refused for one reason only, which says `expected`.
 fn refused(text: &str, expected: &str) {
@@ -10,8 +14,10 @@ fn refused(text: &str, expected: &str) {
 }
 
 #[test]
-fn the_good_file_is_good() {
-    check_text(GOOD).unwrap_or_else(|problems| panic!("{}", problems.report(false)));
+fn the_good_files_are_good() {
+    for text in [GOOD, STEPPED] {
+        check_text(text).unwrap_or_else(|problems| panic!("{}", problems.report(false)));
+    }
 }
 
 #[test]
@@ -27,11 +33,6 @@ fn shapes_and_keys() {
     refused(&with("timeouts: 5s"), "expected a mapping");
     refused(&with("headers: { via: yes }"), "expected `true` or `false`, found `yes`");
     refused(&with("headers: { via: \"true\" }"), "found the text \"true\"");
-    refused(&edited("    rule: shop/everyone", "    steps: []\n    rule: shop/everyone"), "does not have `steps` yet");
-    refused(
-        &edited("    rule: shop/everyone", "    promotion: {}\n    rule: shop/everyone"),
-        "does not have `promotion` yet",
-    );
     for key in ["filters", "retry", "timeouts"] {
         let text = edited("      - name: everyone", &format!("      - name: everyone\n        {key}: []"));
         refused(&text, &format!("does not have `{key}` yet"));
@@ -181,46 +182,11 @@ fn matches() {
 }
 
 #[test]
-fn rollback_limits() {
-    let limit = |text: &str| edited("metric: error-rate, max: 5%, window: 5m", text);
-    refused(&limit("metric: error_rate, max: 5%, window: 5m"), "did you mean `error-rate`?");
-    refused(&limit("metric: latency-p100, max: 5s, window: 5m"), "no metric is called `latency-p100`");
-    refused(&limit("metric: latency-p0, max: 5s, window: 5m"), "no metric is called `latency-p0`");
-    refused(&limit("metric: latency-p99.9999, max: 5s, window: 5m"), "no metric is called `latency-p99.9999`");
-    refused(&limit("metric: error-rate, max: 5, window: 5m"), "a ratio is written `5%` or `0.05`");
-    refused(&limit("metric: error-rate, max: 500ms, window: 5m"), "a ratio is written `5%` or `0.05`");
-    refused(&limit("metric: error-rate, max: 0%, window: 5m"), "one failure would breach it");
-    refused(&limit("metric: error-rate, max: 100%, window: 5m"), "nothing could breach it");
-    refused(&limit("metric: latency-p99, max: 5%, window: 5m"), "no unit of time is called `%`");
-    refused(&limit("metric: latency-p99, max: 1234ms, window: 5m"), "`1.2s` or `1.3s`");
-    refused(&limit("metric: latency-p99, max: 1500ns, window: 5m"), "`1us` or `2us`");
-    refused(&limit("metric: latency-p99, max: 1h, window: 5m"), "exactly: `16m40s`");
-    refused(&limit("metric: latency-mean, max: 0s, window: 5m"), "every request would breach it");
-    refused(&limit("metric: latency-mean, max: 500, window: 5m"), "a duration needs a unit: `500s`, `500ms` or `500m`");
-    refused(&limit("metric: error-rate, max: 5%, window: 100ms"), "`window` cannot be 100ms");
-    refused(&limit("metric: error-rate, max: 5%, window: 2d"), "`window` cannot be 2d");
-    refused(&limit("metric: error-rate, max: 5%, window: 5m, minRequests: 0"), "`minRequests` cannot be 0");
-    refused(&limit("metric: error-rate, max: 5%, window: 5m, falseAlarmRate: 0"), "`falseAlarmRate` cannot be 0");
-    refused(&limit("metric: error-rate, max: 5%, window: 5m, falseAlarmRate: 0.5"), "`falseAlarmRate` cannot be 0.5");
-    refused(
-        &limit("metric: latency-mean, max: 5s, window: 5m, falseAlarmRate: 1e-5"),
-        "`falseAlarmRate` has no effect on `latency-mean`",
-    );
-    let twice = "metric: error-rate, max: 5%, window: 5m }\n      - { metric: error-rate, max: 6%, window: 300s";
-    refused(&limit(twice), "two limits for `error-rate` over 5m");
-    let slow = limit("metric: latency-p99, max: 5s, window: 5m") + "timeouts: { request: 5s }\n";
-    refused(&slow, "no request can be slower than this limit");
-}
-
-#[test]
 fn rollouts() {
     refused(&edited("{ header: X-User-Id }", "{ header: \"a b\" }"), "`a b` is no name of a header");
     refused(&edited("{ header: X-User-Id }", "{ cooky: a }"), "unknown key `cooky` (did you mean `cookie`?)");
     refused(&edited("{ header: X-User-Id }", "{ clientIP: false }"), "keeps nobody anywhere");
     refused(&edited("{ header: X-User-Id }", "{ header: a, cookie: b }"), "both `header` and `cookie`");
-    refused(&edited("https://hooks.example.com/x", "ftp://a"), "`ftp://a` is no address for a webhook");
-    refused(&edited("https://hooks.example.com/x", "hooks.example.com"), "is no address for a webhook");
-    refused(&edited("{ webhook: { url: \"https://hooks.example.com/x\" } }", "{ email: a }"), "unknown key `email`");
     refused(
         &edited("    rollback:\n      - { metric: error-rate, max: 5%, window: 5m }\n", ""),
         "nothing can raise these alerts",
@@ -237,7 +203,7 @@ fn settings() {
     refused(&with("limits: { headerCount: 0 }"), "`headerCount` cannot be 0");
     refused(&with("limits: { headerCount: 101 }"), "`headerCount` cannot be 101");
     refused(&with("limits: { connectionsPerWorker: 0 }"), "`connectionsPerWorker` cannot be 0");
-    for key in ["headerRead", "idle", "connect", "responseHead", "request"] {
+    for key in ["headerRead", "idle", "connect", "responseHead", "request", "tunnelIdle"] {
         refused(&with(&format!("timeouts: {{ {key}: 0s }}")), &format!("`{key}` cannot be 0s (`off` waits for ever)"));
         refused(&with(&format!("timeouts: {{ {key}: 10 }}")), "a duration needs a unit: `10s`, `10ms` or `10m`");
     }

@@ -21,11 +21,14 @@ fn each_wrong_file_is_reported_as_recorded() {
         "matches",
         "missing",
         "not-yet",
+        "queries",
         "rollout",
         "shapes",
+        "steps",
         "syntax",
         "units",
         "unreachable",
+        "webhooks",
     ] {
         insta::assert_snapshot!(name, report(name));
     }

@@ -1,6 +1,6 @@
 //! Whatever is done to a file, the answer is a plan or a report, never a panic.
 
-use super::{GOOD, check_text, with};
+use super::{GOOD, STEPPED, check_text, with};
 use proptest::prelude::*;
 
 const MORE: &str = "admin: { address: \"127.0.0.1:1\", tokenFile: t }\nlimits: { headerBytes: 1KiB, headerCount: 1 }\n\
@@ -33,8 +33,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn words_swapped_repeated_and_left_out(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..4), 1..4)) {
-        let mut words = words(&with(MORE));
+    fn words_swapped_repeated_and_left_out(steps: bool, edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..4), 1..4)) {
+        let mut words = words(&if steps { STEPPED.to_owned() } else { with(MORE) });
         for (at, from, kind) in edits {
             let (at, from) = (at.index(words.len()), from.index(words.len()));
             match kind {
@@ -48,8 +48,8 @@ proptest! {
     }
 
     #[test]
-    fn lines_left_out_and_repeated(keep in proptest::collection::vec(prop_oneof![8 => Just(1_usize), 1 => Just(0), 1 => Just(2)], 40)) {
-        let text = with(MORE);
+    fn lines_left_out_and_repeated(steps: bool, keep in proptest::collection::vec(prop_oneof![8 => Just(1_usize), 1 => Just(0), 1 => Just(2)], 40)) {
+        let text = if steps { STEPPED.to_owned() } else { with(MORE) };
         let lines = text.lines().zip(keep).flat_map(|(line, times)| std::iter::repeat_n(line, times));
         survives(&lines.collect::<Vec<_>>().join("\n"));
     }
@@ -57,6 +57,7 @@ proptest! {
     #[test]
     fn a_file_cut_off_anywhere(at in 0..GOOD.len()) {
         survives(&GOOD[..at]);
+        survives(STEPPED.get(..at).unwrap_or_default());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The whole product as its users meet it: the real binary, real sockets, real files and signals.
 
+mod events;
 mod harness;
 mod harness_tests;
 mod judge;
 mod lifecycle;
 mod reload;
+mod rollout;
 mod split;
 mod structure;
 mod tls;

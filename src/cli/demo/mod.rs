@@ -19,6 +19,7 @@ mod table;
 pub use args::DemoArgs;
 pub use outcome::Outcome;
 
+use super::screen::Drawing;
 use crate::rollout::Phase;
 use clock::Clock;
 use load::{Load, Rates};
@@ -97,7 +98,7 @@ pub fn run<F: Front>(
     let front = start(settings.file()).map_err(|source| Error::Front { config: settings.file().into(), source })?;
     let load = Load::start(front.address())?;
 
-    let mut audience = Audience { out, terminal, drawn: 0, lines_told: 0 };
+    let mut audience = Audience { out, terminal, drawing: Drawing::default(), lines_told: 0 };
     let looked = look_on(args, &front, &canary, &load, &mut audience);
     let seen = load.stop();
     front.stop();
@@ -186,25 +187,16 @@ fn look_on(
 struct Audience<'a> {
     out: &'a mut dyn Write,
     terminal: bool,
-    /// Lines of the last drawing, to be drawn over.
-    drawn: usize,
+    drawing: Drawing,
     lines_told: u64,
 }
 
 impl Audience<'_> {
     fn show(&mut self, frame: &Frame<'_>) -> io::Result<()> {
         if self.terminal {
-            let text = table::table(frame);
-            if self.drawn > 0 {
-                write!(self.out, "\x1b[{}A", self.drawn)?;
-            }
-            for line in text.lines() {
-                writeln!(self.out, "\r{line}\x1b[K")?;
-            }
-            // A shorter drawing leaves nothing of a longer one behind.
-            write!(self.out, "\x1b[J")?;
-            self.drawn = text.lines().count();
-        } else if frame.elapsed.as_secs() >= self.lines_told {
+            return self.drawing.draw(self.out, &table::table(frame), None);
+        }
+        if frame.elapsed.as_secs() >= self.lines_told {
             self.lines_told = frame.elapsed.as_secs() + 1;
             writeln!(self.out, "{}", table::line(frame))?;
         }

@@ -20,7 +20,10 @@ impl Operator {
     /// The demo's rollout as it stands; `None` when the admin server does not answer, or not in form.
     pub(super) async fn rollout(&self) -> Option<RolloutStatus> {
         let client = Arc::clone(&self.client);
-        let answer = tokio::task::spawn_blocking(move || client.get("/api/v1/rollouts")).await.ok()?.ok()?;
+        let answer = tokio::task::spawn_blocking(move || client.get::<serde_json::Value>("/api/v1/rollouts"))
+            .await
+            .ok()?
+            .ok()?;
         serde_json::from_value(answer.pointer("/rollouts/0").cloned()?).ok()
     }
 }

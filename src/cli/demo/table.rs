@@ -1,12 +1,11 @@
 //! The live table and the line a second: what is known at one moment, as text. Pure.
 
 use super::load::Rate;
+use crate::cli::figures::{self, bar, milliseconds};
 use crate::rollout::{LimitRecord, RolloutStatus, SideStatus};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-const BAR: usize = 20;
 
 /// One moment of the demo.
 #[derive(Debug)]
@@ -109,17 +108,7 @@ fn line_of(out: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".into(), |share| format!("{:.1}%", share * 100.0))
-}
-
-fn milliseconds(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |ms| if ms < 100.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") })
-}
-
-/// Full when the canary is out.
-fn bar(evidence: f64) -> String {
-    let filled = (1..=BAR).filter(|step| f64::from(u8::try_from(*step).expect("20")) <= evidence * 20.0).count();
-    format!("{}{}", "█".repeat(filled), "░".repeat(BAR - filled))
+    figures::percent(share, 1)
 }
 
 #[cfg(test)]

@@ -1,71 +1,139 @@
-//! Rollback limits: metrics, ceilings, windows.
+//! Limits: which metric, over which window; those on requests here, those on a query's answers in `queries`.
 
-use super::{Check, all, value};
+use super::names::Names;
+use super::{Check, all, items, value};
 use crate::config::at::At;
 use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::units::{self, format_duration};
 use crate::plan::{LatencyBound, Limit, Metric, Quantile, RateBound, RequestLimit, Timeouts};
-use crate::stats::{bucket_of, is_boundary, upper_bound_us};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What people ask for by name; any other quantile works as well.
 const METRICS: [&str; 7] =
     ["error-rate", "latency-mean", "latency-p50", "latency-p90", "latency-p95", "latency-p99", "latency-p99.9"];
-/// The window moves in ticks of a quarter of a second: a shorter one would be mostly rounding.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
-/// A day of ticks is what a window may cost in memory.
-const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+/// The window moves in ticks of a quarter of a second: one below a second would be mostly rounding. A day of ticks is
+/// what a window may cost in memory.
+pub(super) const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
 const MIN_REQUESTS: u64 = 50;
 const FALSE_ALARM_RATE: f64 = 1e-5;
 const HIGHEST_FALSE_ALARM_RATE: f64 = 0.1;
 
-/// A metric's name, before its ceiling is known.
+/// A metric's name, before its bound is known.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     ErrorRate,
     Latency(Quantile),
     LatencyMean,
 }
 
+/// Which list of a rollout a limit stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListOf {
+    Rollback,
+    Promotion,
+}
+
+impl Kind {
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name {
+            "error-rate" => Some(Self::ErrorRate),
+            "latency-mean" => Some(Self::LatencyMean),
+            _ => name.strip_prefix("latency-p").and_then(quantile).map(Self::Latency),
+        }
+    }
+}
+
 impl Check<'_> {
-    pub(super) fn rollback(self, list: Option<&At<Vec<At<raw::RollbackLimit>>>>) -> Option<Vec<Limit>> {
-        let mut seen: Vec<(String, Duration, Place)> = Vec::new();
-        all(value(list).into_iter().flatten().map(|at| {
-            let limit = self.limit(at)?;
-            let (name, window) = (limit.metric.to_string(), limit.window);
-            if let Some((_, _, first)) = seen.iter().find(|(n, w, _)| *n == name && *w == window) {
-                let title = format!("two limits for `{name}` over {}", format_duration(window));
-                let problem = Problem::new(at.place, title).label("the second one").also(*first, "the first one");
-                self.report(problem.help("the higher of the two has no effect: keep the lower"));
+    /// One list of limits. `queries` are the names that the rollout's queries have so far, `unsaid` the placeholders
+    /// that nothing could be filled in for.
+    pub(super) fn limit_list(
+        self,
+        list_of: ListOf,
+        list: Option<&At<Vec<At<raw::Limit>>>>,
+        queries: &mut Names,
+        unsaid: &[&str],
+    ) -> Option<Vec<Limit>> {
+        let mut seen: Vec<(String, Place)> = Vec::new();
+        all(value(list).into_iter().flatten().enumerate().map(|(index, at)| {
+            let raw = at.get()?;
+            match (&raw.metric, &raw.prometheus) {
+                (Some(metric), Some(prometheus)) => {
+                    let problem = Problem::new(prometheus.place, "both `metric` and `prometheus`");
+                    self.report(problem.label("only one of them").also(metric.place, "already said here"));
+                    None
+                }
+                (Some(metric), None) => {
+                    let limit = self.request_limit(list_of, raw, metric, at.place)?;
+                    self.once(&limit, at.place, &mut seen);
+                    Some(Limit::Requests(limit))
+                }
+                (None, Some(prometheus)) => {
+                    let limit = self.query_limit(raw, prometheus, at.place, unsaid)?;
+                    let name = raw.name.as_ref()?;
+                    queries.declare(&limit.name, name.place, index, self);
+                    Some(Limit::Query(limit))
+                }
+                (None, None) => {
+                    let missing = if raw.name.is_some() { "prometheus" } else { "metric" };
+                    let problem = Problem::new(at.place, format!("`{missing}` is missing"));
+                    self.report(problem.label("needs `metric`, or `name` and `prometheus`"));
+                    None
+                }
             }
-            seen.push((name, window, at.place));
-            Some(Limit::Requests(limit))
         }))
     }
 
-    fn limit(self, at: &At<raw::RollbackLimit>) -> Option<RequestLimit> {
-        let raw = at.get()?;
-        let kind =
-            raw.metric.need("metric", at.place, self.problems).and_then(|name| self.metric(name, raw.metric.place));
-        let max = raw.max.need("max", at.place, self.problems);
-        let metric = kind.zip(max).and_then(|(kind, max)| self.ceiling(kind, &max.0, &raw.max));
-        let window = raw
-            .window
-            .need("window", at.place, self.problems)
-            .and_then(|text| self.duration("window", &raw.window, &text.0, SHORTEST_WINDOW..=LONGEST_WINDOW));
-        let min_requests = self.min_requests(raw.min_requests.as_ref());
-        let alpha = raw.false_alarm_rate.as_ref().map_or(Some(FALSE_ALARM_RATE), |at| self.false_alarm_rate(at, kind));
+    /// Of two limits that differ in their bound alone, one does nothing.
+    fn once(self, limit: &RequestLimit, place: Place, seen: &mut Vec<(String, Place)>) {
+        let relative = match limit.metric {
+            Metric::ErrorRate { max: RateBound::Share(_) }
+            | Metric::Latency { max: LatencyBound::Time(_), .. }
+            | Metric::LatencyMean { .. } => "",
+            Metric::ErrorRate { max: RateBound::TimesStable(_) }
+            | Metric::Latency { max: LatencyBound::TimesStable(_), .. } => " in multiples of stable's",
+            Metric::ErrorRate { max: RateBound::AboveStable(_) } => " above stable's",
+        };
+        let what = format!("`{}`{relative} over {}", limit.metric, format_duration(limit.window));
+        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == what) {
+            let problem = Problem::new(place, format!("two limits for {what}"));
+            let problem = problem.label("the second one").also(*first, "the first one");
+            self.report(problem.help("the higher of the two has no effect: keep the lower"));
+        }
+        seen.push((what, place));
+    }
+
+    fn request_limit(
+        self,
+        list_of: ListOf,
+        raw: &raw::Limit,
+        metric: &At<String>,
+        owner: Place,
+    ) -> Option<RequestLimit> {
+        let kind = metric.get().and_then(|name| self.metric(name, metric.place));
+        let of_queries = [
+            ("name", raw.name.as_ref().map(|at| at.place)),
+            ("min", raw.min.as_ref().map(|at| at.place)),
+            ("interval", raw.interval.as_ref().map(|at| at.place)),
+            ("minSamples", raw.min_samples.as_ref().map(|at| at.place)),
+        ];
+        self.without_effect(of_queries, "a `metric`", "for `prometheus` limits only");
+        let metric = self.bound(kind, raw, owner);
+        let window = self.window(raw, owner);
+        let min_requests = self.at_least_one(
+            ("minRequests", "a window without requests has no value to judge"),
+            raw.min_requests.as_ref(),
+            MIN_REQUESTS,
+        );
+        let alpha =
+            raw.false_alarm_rate.as_ref().map_or(Some(FALSE_ALARM_RATE), |at| self.false_alarm_rate(at, kind, list_of));
         Some(RequestLimit { metric: metric?, window: window?, min_requests: min_requests?, alpha: alpha? })
     }
 
     fn metric(self, name: &str, place: Place) -> Option<Kind> {
-        let kind = match name {
-            "error-rate" => Some(Kind::ErrorRate),
-            "latency-mean" => Some(Kind::LatencyMean),
-            _ => name.strip_prefix("latency-p").and_then(quantile).map(Kind::Latency),
-        };
+        let kind = Kind::of(name);
         if kind.is_none() {
             let problem = Problem::new(place, format!("no metric is called `{}`", name.escape_debug()));
             let problem = problem.label("`error-rate`, `latency-mean`, or a quantile as in `latency-p99`");
@@ -76,59 +144,39 @@ impl Check<'_> {
         kind
     }
 
-    fn ceiling(self, kind: Kind, text: &str, at: &At<raw::Ceiling>) -> Option<Metric> {
-        match kind {
-            Kind::ErrorRate => {
-                let max = self.unit(units::parse_ratio(text), at)?;
-                if max > 0.0 && max < 1.0 {
-                    return Some(Metric::ErrorRate { max: RateBound::Share(max) });
-                }
-                let problem = Problem::new(at.place, format!("an error rate of at most {text} is no limit"));
-                let help = if max <= 0.0 {
-                    "one failure would breach it: give the rate that is tolerable, such as `0.1%`"
-                } else {
-                    "nothing could breach it"
-                };
-                self.report(problem.label("above 0 and below 100%").help(help));
-                None
-            }
-            Kind::Latency(quantile) => {
-                let max = self.latency(text, at)?;
-                if is_boundary(max) {
-                    return Some(Metric::Latency { quantile, max: LatencyBound::Time(max) });
-                }
-                let title = format!("latencies cannot be told apart at {}", format_duration(max));
-                let problem = Problem::new(at.place, title).label("between two of the histogram's bounds");
-                self.report(problem.help(format!("the nearest that can be counted exactly: {}", neighbours(max))));
-                None
-            }
-            Kind::LatencyMean => self.latency(text, at).map(|max| Metric::LatencyMean { max }),
+    /// Reports the keys that are there and mean nothing beside `what`.
+    pub(super) fn without_effect<const N: usize>(self, keys: [(&str, Option<Place>); N], what: &str, why: &str) {
+        for (key, place) in keys {
+            let Some(place) = place else { continue };
+            let problem = Problem::new(place, format!("`{key}` has no effect on {what}"));
+            self.report(problem.label(why).help("leave it out"));
         }
     }
 
-    fn latency(self, text: &str, at: &At<raw::Ceiling>) -> Option<Duration> {
-        let max = self.unit(units::parse_duration(text), at)?;
-        if max.is_zero() {
-            let problem = Problem::new(at.place, "a latency of at most 0 is no limit").label("above 0");
-            self.report(problem.help("every request would breach it"));
-        }
-        (!max.is_zero()).then_some(max)
+    pub(super) fn window(self, raw: &raw::Limit, owner: Place) -> Option<Duration> {
+        let text = raw.window.need("window", owner, self.problems)?;
+        self.duration("window", &raw.window, &text.0, WINDOW)
     }
 
-    fn min_requests(self, at: Option<&At<u64>>) -> Option<u64> {
-        let Some(at) = at else { return Some(MIN_REQUESTS) };
+    /// A number of requests or answers that may be left out. `key` comes with the reason why it cannot be 0.
+    pub(super) fn at_least_one(self, key: (&str, &str), at: Option<&At<u64>>, default: u64) -> Option<u64> {
+        let Some(at) = at else { return Some(default) };
         let count = *at.get()?;
         if count == 0 {
-            let problem = Problem::new(at.place, "`minRequests` cannot be 0").label("at least 1");
-            self.report(problem.help("a window without requests has no value to judge"));
+            let problem = Problem::new(at.place, format!("`{}` cannot be 0", key.0)).label("at least 1");
+            self.report(problem.help(key.1));
         }
         (count > 0).then_some(count)
     }
 
-    fn false_alarm_rate(self, at: &At<raw::RateText>, kind: Option<Kind>) -> Option<f64> {
+    fn false_alarm_rate(self, at: &At<raw::RateText>, kind: Option<Kind>, list_of: ListOf) -> Option<f64> {
+        if list_of == ListOf::Promotion {
+            let why = "it takes nothing out, so it raises no alarm";
+            self.without_effect([("falseAlarmRate", Some(at.place))], "a limit of `promotion`", why);
+            return None;
+        }
         if let Some(Kind::LatencyMean) = kind {
-            let problem = Problem::new(at.place, "`falseAlarmRate` has no effect on `latency-mean`");
-            self.report(problem.label("a mean has only the window").help("leave it out"));
+            self.without_effect([("falseAlarmRate", Some(at.place))], "`latency-mean`", "a mean has only the window");
             return None;
         }
         let rate = self.unit(units::parse_ratio(&at.get()?.0), at)?;
@@ -143,12 +191,14 @@ impl Check<'_> {
     /// A limit at or above a timeout has no effect: what would breach it has been cut off before.
     pub(super) fn limits_against_timeouts(self, rollouts: Option<&Vec<At<raw::Rollout>>>, timeouts: Option<&Timeouts>) {
         let Some(request) = timeouts.and_then(|timeouts| timeouts.request) else { return };
-        for (_, rollout) in super::items(rollouts) {
-            for (_, limit) in super::items(value(rollout.rollback.as_ref())) {
-                let latency = limit.metric.get().is_some_and(|metric| metric.starts_with("latency-"));
-                let max = limit.max.get().filter(|_| latency).and_then(|max| units::parse_duration(&max.0).ok());
+        for (_, rollout) in items(rollouts) {
+            let promotion = value(rollout.promotion.as_ref()).and_then(|promotion| value(promotion.limits.as_ref()));
+            for (_, limit) in items(value(rollout.rollback.as_ref())).chain(items(promotion)) {
+                let latency = value(limit.metric.as_ref()).is_some_and(|metric| metric.starts_with("latency-"));
+                let Some(at) = limit.max.as_ref().filter(|_| latency) else { continue };
+                let max = at.get().and_then(|max| units::parse_duration(&max.0).ok());
                 if max.is_some_and(|max| max >= request) {
-                    let problem = Problem::new(limit.max.place, "no request can be slower than this limit");
+                    let problem = Problem::new(at.place, "no request can be slower than this limit");
                     let label = format!("`timeouts.request` cuts every request off at {}", format_duration(request));
                     self.report(problem.label(label).help("lower the limit, or raise the timeout"));
                 }
@@ -166,14 +216,4 @@ fn quantile(text: &str) -> Option<Quantile> {
     }
     let value: u32 = format!("{whole}{fraction:0<3}").parse().ok()?;
     Quantile::from_milli_percent(value)
-}
-
-/// The histogram's bounds below and above `duration`, in words.
-fn neighbours(duration: Duration) -> String {
-    let us = u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
-    let bucket = bucket_of(us);
-    let bounds = [bucket.checked_sub(1).and_then(upper_bound_us), upper_bound_us(bucket)];
-    let texts: Vec<_> =
-        bounds.into_iter().flatten().map(|us| format!("`{}`", format_duration(Duration::from_micros(us)))).collect();
-    texts.join(" or ")
 }

@@ -1,15 +1,36 @@
-//! Rollouts: which rule, between which backends, and who is told.
+//! Rollouts: which rule, between which backends, and whether there is anything for them to do.
 
 use super::backends::Backends;
+use super::limits::ListOf;
 use super::names::Names;
-use super::routes::Routes;
-use super::{Check, all, value};
+use super::routes::{Ref, Routes};
+use super::{Check, all};
 use crate::config::at::At;
 use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
-use crate::plan::{Alert, AlertFormat, BackendId, Limit, Rollout, RuleId, Severity, Stickiness};
+use crate::plan::{BackendId, Limit, Rollout, RuleId, Stickiness, Webhook, WebhookKind};
 use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a rollout refers to, as far as it is right.
+pub(super) struct Subject<'t> {
+    /// The rule's references.
+    pub(super) refs: Option<&'t [Ref]>,
+    pub(super) stable: Option<usize>,
+    pub(super) canary: Option<usize>,
+    /// Empty when not said.
+    pub(super) stable_version: Option<Arc<str>>,
+    /// Empty when not said.
+    pub(super) canary_version: Option<Arc<str>>,
+}
+
+impl Subject<'_> {
+    fn versions_are_the_same(&self) -> bool {
+        let said = self.canary_version.as_ref().filter(|version| !version.is_empty());
+        said.is_some() && said == self.stable_version.as_ref()
+    }
+}
 
 impl Check<'_> {
     pub(super) fn rollouts(
@@ -34,34 +55,33 @@ impl Check<'_> {
                 let problem = Problem::new(raw.rule.place, "two rollouts guard this rule");
                 self.report(problem.label("the second one").also(first, "the first one"));
             }
-            let refs = rule.and_then(|rule| routes.backends_of.get(rule)?.as_deref());
-            let stable = self.side("stable", &raw.stable, at.place, refs, &backends.names);
-            let canary = self.side("canary", &raw.canary, at.place, refs, &backends.names);
-            if stable.is_some() && stable == canary {
-                let problem = Problem::new(raw.canary.place, "`stable` and `canary` are the same backend");
-                self.report(problem.label("this has to be the other version").also(raw.stable.place, "the same"));
-            }
+            let subject = self.subject(raw, at.place, rule, routes, backends);
             let stickiness = raw.stickiness.as_ref().map_or(Some(None), |at| self.stickiness(at).map(Some));
-            let rollback = self.rollback(raw.rollback.as_ref());
+            let mut queries = Names::new("query limit");
+            let unsaid = unsaid(raw, &subject);
+            let rollback = self.limit_list(ListOf::Rollback, raw.rollback.as_ref(), &mut queries, &unsaid);
+            let progression = self.progression(raw, &subject, &mut queries);
+            let webhooks = self.webhooks(raw);
             let alerts = self.alerts(raw);
             let revision = match &raw.revision {
                 Some(_) => self.version("revision", raw.revision.as_ref()),
-                None => canary.and_then(|canary| backends.versions.get(canary)?.clone()),
+                None => subject.canary_version.clone(),
             };
-            if let Some(rollback) = &rollback {
-                self.something_to_do(raw, at.place, rollback, revision.as_deref());
+            if let (Some(rollback), Some(webhooks)) = (&rollback, &webhooks) {
+                self.something_to_do(raw, at.place, rollback, webhooks, revision.as_deref());
             }
+            let progression = progression?;
             Some(Rollout {
                 name: name?,
                 rule: RuleId::new(rule?),
-                stable: BackendId::new(stable?),
-                canary: BackendId::new(canary?),
+                stable: BackendId::new(subject.stable?),
+                canary: BackendId::new(subject.canary?),
                 revision: revision?,
                 stickiness: stickiness?,
-                stable_caught_up: false,
-                progression: None,
+                stable_caught_up: progression.is_some() && subject.versions_are_the_same(),
+                progression,
                 rollback: rollback?,
-                webhooks: Vec::new(),
+                webhooks: webhooks?,
                 alerts: alerts?,
             })
         }))
@@ -72,18 +92,31 @@ impl Check<'_> {
         routes.rule_names.resolve(name, raw.rule.place, self)
     }
 
-    /// The backend on one side; it has to be one of the rule's, where those are known.
-    fn side(
+    /// The two sides, which have to be different backends.
+    fn subject<'t>(
         self,
-        key: &str,
-        at: &At<String>,
+        raw: &raw::Rollout,
         owner: Place,
-        refs: Option<&[BackendId]>,
-        names: &Names,
-    ) -> Option<usize> {
+        rule: Option<usize>,
+        routes: &'t Routes,
+        backends: &Backends,
+    ) -> Subject<'t> {
+        let refs = rule.and_then(|rule| routes.refs_of.get(rule)?.as_deref());
+        let stable = self.side("stable", &raw.stable, owner, refs, &backends.names);
+        let canary = self.side("canary", &raw.canary, owner, refs, &backends.names);
+        if stable.is_some() && stable == canary {
+            let problem = Problem::new(raw.canary.place, "`stable` and `canary` are the same backend");
+            self.report(problem.label("this has to be the other version").also(raw.stable.place, "the same"));
+        }
+        let version = |side: Option<usize>| side.and_then(|side| backends.versions.get(side)?.clone());
+        Subject { refs, stable, canary, stable_version: version(stable), canary_version: version(canary) }
+    }
+
+    /// The backend on one side; it has to be one of the rule's, where those are known.
+    fn side(self, key: &str, at: &At<String>, owner: Place, refs: Option<&[Ref]>, names: &Names) -> Option<usize> {
         let name = at.need(key, owner, self.problems)?;
         let backend = names.resolve(name, at.place, self)?;
-        if refs.is_some_and(|refs| refs.iter().all(|r| r.index() != backend)) {
+        if refs.is_some_and(|refs| refs.iter().all(|r| r.backend.index() != backend)) {
             let problem = Problem::new(at.place, format!("the rule does not refer to the backend `{name}`"));
             self.report(
                 problem.label("not in the rule's `backendRefs`").help("add it there, with weight 0 if need be"),
@@ -113,37 +146,46 @@ impl Check<'_> {
         }
     }
 
-    fn alerts(self, raw: &raw::Rollout) -> Option<Vec<Alert>> {
-        all(value(raw.alerts.as_ref()).into_iter().flatten().map(|at| {
-            let raw::Alert::Webhook(webhook) = at.get()?;
-            let url = &webhook.need("webhook", at.place, self.problems)?.url;
-            let text = url.need("url", webhook.place, self.problems)?;
-            let uri = text.parse::<http::Uri>().ok();
-            let good = uri.is_some_and(|uri| {
-                matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-            });
-            if !good {
-                let problem = Problem::new(url.place, format!("`{}` is no address for a webhook", text.escape_debug()));
-                self.report(problem.label("an `http://` or `https://` address"));
-            }
-            good.then(|| Alert { format: AlertFormat::Webhook, url: text.as_str().into(), severity: Severity::Info })
-        }))
-    }
-
     /// A rollout that can do nothing, or nothing twice, was meant otherwise.
-    fn something_to_do(self, raw: &raw::Rollout, place: Place, rollback: &[Limit], revision: Option<&str>) {
-        if rollback.is_empty() && raw.stickiness.is_none() {
-            let problem = Problem::new(place, "this rollout does nothing").label("no `rollback` and no `stickiness`");
-            self.report(problem.help("give it a limit: `rollback: [{ metric: error-rate, max: 5%, window: 5m }]`"));
-        } else if let (true, Some(alerts)) = (rollback.is_empty(), &raw.alerts) {
-            let problem = Problem::new(alerts.place, "nothing can raise these alerts");
-            self.report(problem.label("there is no `rollback` limit").help("give the rollout one"));
+    fn something_to_do(
+        self,
+        raw: &raw::Rollout,
+        place: Place,
+        rollback: &[Limit],
+        webhooks: &[Webhook],
+        revision: Option<&str>,
+    ) {
+        let guards = |hook: &Webhook| matches!(hook.kind, WebhookKind::Rollout | WebhookKind::Rollback);
+        let takes_out = !rollback.is_empty() || webhooks.iter().any(guards);
+        let moves = raw.steps.is_some();
+        let help = "give it a limit: `rollback: [{ metric: error-rate, max: 5%, window: 5m }]`";
+        if !takes_out && !moves && raw.stickiness.is_none() {
+            let label = "no `steps`, no `rollback` and no `stickiness`";
+            self.report(Problem::new(place, "this rollout does nothing").label(label).help(help));
+        } else if !takes_out && !moves {
+            // Whoever is told what a rollout does hears nothing from one that only keeps users where they are.
+            let (alerts, webhooks) = (raw.alerts.as_ref(), raw.webhooks.as_ref());
+            for (place, what) in [(alerts.map(|at| at.place), "alerts"), (webhooks.map(|at| at.place), "webhooks")] {
+                let Some(place) = place else { continue };
+                let problem = Problem::new(place, format!("nothing can raise these {what}"));
+                self.report(problem.label("there are no `steps` and no `rollback` limit").help(help));
+            }
         }
-        if revision == Some("") && !rollback.is_empty() {
+        // Steps need more than that: see `progression`.
+        if revision == Some("") && takes_out && !moves {
             let problem = Problem::new(raw.canary.place, "the canary has no version");
             self.report(problem.label("once it has failed, nothing would tell the next one from it").help(
                 "give the backend a `version`, or the rollout a `revision`, and change it with every new canary",
             ));
         }
     }
+}
+
+/// The placeholders of a query that would be filled in with nothing. Where that is a problem in itself, it is not
+/// named here.
+fn unsaid(raw: &raw::Rollout, subject: &Subject<'_>) -> Vec<&'static str> {
+    let empty = |version: &Option<Arc<str>>| version.as_deref() == Some("");
+    let stable = (raw.steps.is_none() && empty(&subject.stable_version)).then_some("stable");
+    let canary = (raw.steps.is_none() && raw.revision.is_some() && empty(&subject.canary_version)).then_some("canary");
+    stable.into_iter().chain(canary).collect()
 }

@@ -19,9 +19,18 @@ pub(super) struct Routes {
     pub(super) rule_names: Names,
     pub(super) list: Option<Vec<Route>>,
     pub(super) rules: Option<Vec<Rule>>,
-    /// The backends of each rule, as far as they are right; what a rollout is checked against.
-    pub(super) backends_of: Vec<Option<Vec<BackendId>>>,
+    /// The references of each rule, as far as they are right; what a rollout is checked against.
+    pub(super) refs_of: Vec<Option<Vec<Ref>>>,
     pub(super) entries: Vec<(Hostname, RequestMatch, RuleId)>,
+}
+
+/// A rule's reference to a backend.
+#[derive(Clone, Copy)]
+pub(super) struct Ref {
+    pub(super) backend: BackendId,
+    weight: u32,
+    /// Where the file says its weight; `None` where it does not.
+    pub(super) weight_place: Option<Place>,
 }
 
 impl Check<'_> {
@@ -30,7 +39,7 @@ impl Check<'_> {
             rule_names: Names::new("rule"),
             list: None,
             rules: None,
-            backends_of: Vec::new(),
+            refs_of: Vec::new(),
             entries: Vec::new(),
         };
         let Some(list) = list else { return found };
@@ -51,14 +60,14 @@ impl Check<'_> {
             let mut own_names = Names::new("rule");
             for (position, at) in list.iter().enumerate() {
                 let (id, rule) = (RuleId::new(rules.len()), self.rule(at, position, backends));
-                found.backends_of.push(rule.refs.as_ref().map(|refs| refs.iter().map(|r| r.backend).collect()));
+                found.refs_of.push(rule.refs.clone());
                 if let (Some(route), Some(name)) = (known_as, &rule.name) {
                     let full = format!("{route}/{name}");
                     if own_names.declare(name, rule.name_place, position, self) {
                         found.rule_names.declare(&full, rule.name_place, id.index(), self);
                     } else if let Some(first) = found.rule_names.index(&full) {
                         // Which of the two a rollout means is anybody's guess, so nothing is said about it.
-                        found.backends_of[first] = None;
+                        found.refs_of[first] = None;
                     }
                 }
                 if let (Some(hostnames), Some(matches)) = (&hostnames, rule.matches) {
@@ -69,10 +78,10 @@ impl Check<'_> {
                     found.entries.extend(new.into_iter().map(|(host, m)| (host, m, id)));
                 }
                 let route = RouteId::new(index);
-                rules.push(rule.name.zip(rule.refs).map(|(name, backend_refs)| Rule {
+                rules.push(rule.name.zip(rule.refs).map(|(name, refs)| Rule {
                     route,
                     name,
-                    backend_refs,
+                    backend_refs: refs.iter().map(|r| BackendRef { backend: r.backend, weight: r.weight }).collect(),
                     rollout: None,
                 }));
             }
@@ -97,12 +106,7 @@ impl Check<'_> {
         }
     }
 
-    fn backend_refs(
-        self,
-        list: &At<Vec<At<raw::BackendRef>>>,
-        owner: Place,
-        backends: &Names,
-    ) -> Option<Vec<BackendRef>> {
+    fn backend_refs(self, list: &At<Vec<At<raw::BackendRef>>>, owner: Place, backends: &Names) -> Option<Vec<Ref>> {
         let place = list.place;
         let list = list.need("backendRefs", owner, self.problems)?;
         self.length("backendRefs", list.len(), place)?;
@@ -126,7 +130,8 @@ impl Check<'_> {
                 }
                 u32::try_from(weight).ok()
             });
-            Some(BackendRef { backend: BackendId::new(backend?), weight: weight? })
+            let weight_place = raw.weight.as_ref().map(|at| at.place);
+            Some(Ref { backend: BackendId::new(backend?), weight: weight?, weight_place })
         }))
     }
 }
@@ -135,7 +140,7 @@ impl Check<'_> {
 struct Parts {
     name: Option<Arc<str>>,
     name_place: Place,
-    refs: Option<Vec<BackendRef>>,
+    refs: Option<Vec<Ref>>,
     matches: Option<Vec<RequestMatch>>,
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod defaults {
         connect: Some(Duration::from_secs(1)),
         response_head: Some(Duration::from_secs(60)),
         request: None,
+        tunnel_idle: Some(Duration::from_secs(3_600)),
     };
     pub(crate) const HEADERS: Headers = Headers { via: false, request_id: true, forwarded: true };
     pub(crate) const DRAIN: Drain = Drain { grace: Duration::from_secs(5), timeout: Duration::from_secs(30) };
@@ -68,12 +69,14 @@ impl Check<'_> {
         let connect = self.timeout("connect", raw.connect.as_ref(), default.connect);
         let response_head = self.timeout("responseHead", raw.response_head.as_ref(), default.response_head);
         let request = self.timeout("request", raw.request.as_ref(), default.request);
+        let tunnel_idle = self.timeout("tunnelIdle", raw.tunnel_idle.as_ref(), default.tunnel_idle);
         Some(Timeouts {
             header_read: header_read?,
             idle: idle?,
             connect: connect?,
             response_head: response_head?,
             request: request?,
+            tunnel_idle: tunnel_idle?,
         })
     }
 
@@ -142,12 +145,7 @@ impl Check<'_> {
     /// What a unit's reader gave; its error is reported.
     pub(super) fn unit<T, V>(self, read: Result<V, UnitError>, at: &At<T>) -> Option<V> {
         read.map_err(|error| {
-            let label = match error {
-                UnitError::NotARatio => "not a ratio",
-                UnitError::NotASize => "not a size",
-                _ => "not a duration",
-            };
-            self.report(Problem::new(at.place, error.to_string()).label(label));
+            self.report(Problem::new(at.place, error.to_string()).label(error.label()));
         })
         .ok()
     }

@@ -1,11 +1,11 @@
-//! Rollouts and what guards them.
+//! Rollouts: between which backends, in which steps, and what comes after them.
 
-use super::{Ceiling, DurationText, RateText, VersionText};
+use super::{Alert, DurationText, Limit, VersionText, Webhook, WeightText};
 use crate::config::at::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Guards one rule: takes the canary out of it when a limit is breached.
+/// Guards one rule: takes the canary out of it when a limit is breached. With `steps` it moves the weight too.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Rollout {
@@ -22,8 +22,18 @@ pub(in crate::config) struct Rollout {
     pub(in crate::config) revision: Option<At<VersionText>>,
     /// What keeps a user on one side. Default: nothing, every request is drawn anew.
     pub(in crate::config) stickiness: Option<At<Stickiness>>,
-    /// Ceilings on the canary's metrics: any one of them breached takes it out.
-    pub(in crate::config) rollback: Option<At<Vec<At<RollbackLimit>>>>,
+    /// The canary's way from nothing to everything. Without steps the weights are those of the rule's `backendRefs`.
+    pub(in crate::config) steps: Option<At<Steps>>,
+    /// How long a trial may wait for a ready canary before it is rolled back. Default `10m`; needs `steps`.
+    pub(in crate::config) progress_deadline: Option<At<DurationText>>,
+    /// What becomes of a step that can neither advance nor fail; needs `steps`.
+    pub(in crate::config) inconclusive: Option<At<Inconclusive>>,
+    /// Limits on the canary's metrics: any one of them breached takes it out.
+    pub(in crate::config) rollback: Option<At<Vec<At<Limit>>>>,
+    /// What comes after the last step, and what has to hold for a step to advance; needs `steps`.
+    pub(in crate::config) promotion: Option<At<Promotion>>,
+    /// Who is asked or called, and at which point.
+    pub(in crate::config) webhooks: Option<At<Vec<At<Webhook>>>>,
     /// Who is told.
     pub(in crate::config) alerts: Option<At<Vec<At<Alert>>>>,
 }
@@ -41,36 +51,71 @@ pub(in crate::config) enum Stickiness {
     ClientIp(At<bool>),
 }
 
-/// A ceiling on one metric of the canary.
+/// The canary's way from nothing to everything: a list of steps, or several weights held for the same time.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::config) struct RollbackLimit {
-    /// `error-rate`, `latency-mean`, or a quantile such as `latency-p50`, `latency-p99` or `latency-p99.9`.
-    #[schemars(regex(pattern = r"^(error-rate|latency-mean|latency-p\d{1,2}(\.\d{1,3})?)$"))]
-    pub(in crate::config) metric: At<String>,
-    /// The highest value that is within the limit: a ratio (`5%`) for `error-rate`, a duration (`500ms`) otherwise.
-    pub(in crate::config) max: At<Ceiling>,
-    /// What the plain window looks back on.
-    pub(in crate::config) window: At<DurationText>,
-    /// How many requests the plain window needs before it says anything. Default 50.
-    #[schemars(range(min = 1))]
-    pub(in crate::config) min_requests: Option<At<u64>>,
-    /// The detector's false alarms a request, at most. Default 1e-5.
-    pub(in crate::config) false_alarm_rate: Option<At<RateText>>,
+#[serde(rename = "$by-shape")]
+#[schemars(untagged, rename = "Steps")]
+pub(in crate::config) enum Steps {
+    /// Each with its own time.
+    #[serde(rename = "$list")]
+    Each(#[schemars(length(min = 1))] Vec<At<Step>>),
+    /// All of them held for the same time.
+    #[serde(rename = "$mapping")]
+    Alike(AlikeSteps),
 }
 
-/// Someone to tell.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::config) enum Alert {
-    /// A JSON `POST`.
-    Webhook(At<Webhook>),
-}
-
-/// Where a webhook goes.
+/// One weight to hold.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::config) struct Webhook {
-    /// An `http` or `https` address.
-    pub(in crate::config) url: At<String>,
+pub(in crate::config) struct Step {
+    /// The canary's, in percent: above 0, at most 100, thousandths at the finest.
+    pub(in crate::config) weight: At<WeightText>,
+    /// For so long; only time in which every limit is healthy counts.
+    #[serde(rename = "for")]
+    pub(in crate::config) hold: At<DurationText>,
+}
+
+/// Weights that are all held for the same time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct AlikeSteps {
+    /// The canary's, in percent, rising: above 0, at most 100, thousandths at the finest.
+    #[schemars(length(min = 1))]
+    pub(in crate::config) weights: At<Vec<At<WeightText>>>,
+    /// Each one for so long; only time in which every limit is healthy counts.
+    #[serde(rename = "for")]
+    pub(in crate::config) hold: At<DurationText>,
+}
+
+/// What becomes of a step that can neither advance nor fail.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Inconclusive {
+    /// After so long without any progress. Default `1h`.
+    pub(in crate::config) after: Option<At<DurationText>>,
+    /// Default `hold`; people are told either way.
+    pub(in crate::config) then: Option<At<Then>>,
+}
+
+/// What to do about a step that can neither advance nor fail.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Then {
+    /// Go on holding.
+    Hold,
+    /// Take the canary out.
+    Rollback,
+}
+
+/// What comes after the last step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Promotion {
+    /// Whether it goes on by itself after the last step; otherwise it waits for `serin promote`. Default true.
+    pub(in crate::config) auto: Option<At<bool>>,
+    /// All of them have to be healthy for a step to advance; none of them takes the canary out.
+    pub(in crate::config) limits: Option<At<Vec<At<Limit>>>>,
+    /// How long the traffic takes back to stable once that has been rolled forward. Default `30s`.
+    #[serde(rename = "return")]
+    pub(in crate::config) return_over: Option<At<DurationText>>,
 }

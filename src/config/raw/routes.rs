@@ -96,7 +96,8 @@ pub(in crate::config) enum TextType {
 pub(in crate::config) struct BackendRef {
     /// One of `backends`.
     pub(in crate::config) name: At<String>,
-    /// Relative to the other weights of the rule. Default 1.
+    /// Relative to the other weights of the rule. Default 1. A rollout with `steps` decides how its stable and canary
+    /// share what their two ones get: they must not have a weight here.
     #[schemars(range(max = 1_000_000))]
     pub(in crate::config) weight: Option<At<u64>>,
 }

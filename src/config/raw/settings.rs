@@ -33,6 +33,8 @@ pub(in crate::config) struct Timeouts {
     pub(in crate::config) response_head: Option<At<TimeoutText>>,
     /// From the request's head to the response's last byte. Default `off`.
     pub(in crate::config) request: Option<At<TimeoutText>>,
+    /// A tunnel (WebSocket, or any other upgrade) in which no byte moves. Default `1h`.
+    pub(in crate::config) tunnel_idle: Option<At<TimeoutText>>,
 }
 
 /// Which header fields the proxy adds to what it forwards.

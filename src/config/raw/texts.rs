@@ -39,8 +39,25 @@ text! {
     TimeoutText, { "type": "string", "pattern": r"^(off|(\d+(\.\d+)?(w|d|h|ms|us|µs|ns|m|s))+)$" }
 }
 text! {
-    /// What a metric may be: a duration or a ratio.
-    Ceiling, { "type": ["string", "number"] }
+    /// What a value may be: a duration, a ratio or a number.
+    BoundText, { "type": ["string", "number"] }
+}
+text! {
+    /// What a value may be beside stable's.
+    ComparisonText, { "type": "string", "pattern": r"^(\d+(\.\d+)?x|\+\d+(\.\d+)? *%)$" }
+}
+text! {
+    /// A percentage, with or without its sign.
+    WeightText, {
+        "type": ["string", "number"],
+        "pattern": r"^\d+(\.\d+)? *%?$",
+        "exclusiveMinimum": 0,
+        "maximum": 100,
+    }
+}
+text! {
+    /// A text; a number or a truth value needs no quotes.
+    LabelText, { "type": ["string", "number", "boolean"] }
 }
 text! {
     /// A rate between 0 and 1.

@@ -1,17 +1,17 @@
-//! The controller with real counters and a store that can be looked into.
+//! The controller with real counters and a store that can be looked into; with the world outside, in [`asking`].
+
+mod asking;
 
 use super::*;
 use crate::plan::{
-    Admin, AlertFormat, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher, Metric, RateBound,
-    RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts,
+    Admin, Alert, AlertFormat, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher, Metric,
+    RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts,
 };
-use crate::rollout::alert::tests::read_body;
+use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
 use crate::stats::{Cause, Exchange};
 use crate::store::{Error, MemoryStore};
 use serde_json::json;
-use std::io::Write;
-use std::net::TcpListener;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -42,7 +42,7 @@ fn mean(ms: u64) -> Limit {
 }
 
 /// A rule of 90 to 10 for each of `rollouts`: its name, the canary's version, its limits.
-fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan> {
+pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan> {
     let backend = |name: String, version: &str| Backend {
         name: name.into(),
         version: version.into(),
@@ -87,7 +87,14 @@ fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan> {
         matcher: Matcher::new([]),
         rollouts: with_ids().map(|(i, _)| rollout(i)).collect(),
         limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
-        timeouts: Timeouts { header_read: None, idle: None, connect: None, response_head: None, request: None },
+        timeouts: Timeouts {
+            header_read: None,
+            idle: None,
+            connect: None,
+            response_head: None,
+            request: None,
+            tunnel_idle: None,
+        },
         headers: Headers { via: false, request_id: true, forwarded: true },
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: crate::plan::Store::BesideConfig,
@@ -304,10 +311,10 @@ fn a_past_that_cannot_be_read_keeps_every_canary_out_until_someone_says_retry() 
 
 #[test]
 fn everyone_in_the_list_is_told_with_the_decision() {
-    let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
+    let receiver = Stub::always("200 OK", "");
     let webhook = |path| Alert {
         format: AlertFormat::Webhook,
-        url: format!("http://{}/{path}", receiver.local_addr().unwrap()).into(),
+        url: format!("{}/{path}", receiver.url()).into(),
         severity: Severity::Info,
     };
     let mut plan = one("1.5.0");
@@ -315,10 +322,8 @@ fn everyone_in_the_list_is_told_with_the_decision() {
     let mut bench = Bench::new(&plan, Kept::default());
     bench.fail(0);
     for _ in 0..2 {
-        let (mut stream, _) = receiver.accept().unwrap();
-        let body = read_body(&stream);
-        write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").unwrap();
-        assert_eq!(body["decision"], serde_json::to_value(bench.status().last_decision).unwrap());
+        let decision = receiver.next().json()["decision"].take();
+        assert_eq!(decision, serde_json::to_value(bench.status().last_decision).unwrap());
     }
     bench.controller.flush(Duration::from_secs(30));
     assert_eq!(bench.controller.alerter.flush(Duration::ZERO), 0);
@@ -378,8 +383,8 @@ fn the_status_is_the_json_that_the_api_promises() {
         json!({
             "name": "data-tier", "rule": "route/data-tier", "phase": "RolledBack", "revision": "1.5.0",
             "since": epoch, "window": "5m",
-            "message": "taken out: error-rate 100 % over 5m (limit at most 5 %, stable -); `serin retry data-tier` \
-                        tries it again",
+            "message": "taken out: error-rate breaks its limit (at most 5 %) on the evidence of the latest requests; over \
+                        5m it is 100 %, stable -; `serin retry data-tier` tries it again",
             "steps": [], "step": null, "heldSeconds": 0.0,
             "stable": stable, "canary": canary, "limits": [limit], "promotionLimits": [], "webhooks": [],
             "lastDecision": decision, "history": [decision],

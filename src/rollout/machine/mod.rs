@@ -115,7 +115,7 @@ impl Change<'_> {
         if event == Kind::RolledBack {
             self.trial.state.keep_out();
         }
-        self.trial.state.remember(&decision);
+        self.trial.state.remember(decision.clone());
         self.actions.push(Action::Save);
         if event == Kind::RolledBack {
             self.actions.push(Action::Count(decision.grounds.label().to_owned()));

@@ -58,6 +58,12 @@ families! {
         "Open connections, of clients and to endpoints (upstream).";
     ConnectionsOpened "serin_connections_opened_total" COUNTER ["side"]
         "Connections that clients opened, and that Serin opened to endpoints (upstream).";
+    Tunnels "serin_tunnels" GAUGE []
+        "Open tunnels: client connections that were switched to another protocol, such as WebSocket.";
+    TunnelsOpened "serin_tunnels_total" COUNTER []
+        "Client connections that were ever switched to another protocol.";
+    TunnelBytes "serin_tunnel_bytes_total" COUNTER ["from"]
+        "Bytes that tunnels carried, by the side that sent them: client or upstream.";
     HandshakeFailures "serin_tls_handshake_failures_total" COUNTER ["cause"]
         "Clients' TLS handshakes that came to nothing, by cause; clear-text is no TLS at all.";
     CertificateExpiry "serin_tls_certificate_expiry_seconds" GAUGE ["listener", "backend", "file"]
@@ -171,6 +177,7 @@ pub(super) fn of_series(series: &[Series]) -> Vec<MetricFamily> {
 /// The families of what belongs to no series.
 pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
     let sides = [("client", totals.clients), ("upstream", totals.upstreams)];
+    let senders = [("client", totals.bytes_from_clients), ("upstream", totals.bytes_to_clients)];
     vec![
         Family::Refused.of(totals.refused().map(|(code, n)| Family::Refused.sample(&[&code.to_string()], number(n)))),
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
@@ -178,6 +185,9 @@ pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
             .of(totals.handshakes_failed().map(|(why, n)| Family::HandshakeFailures.sample(&[why.label()], number(n)))),
         Family::ConnectionsOpened
             .of(sides.map(|(side, c)| Family::ConnectionsOpened.sample(&[side], number(c.opened)))),
+        Family::Tunnels.of([Family::Tunnels.sample(&[], number(totals.tunnels.open()))]),
+        Family::TunnelsOpened.of([Family::TunnelsOpened.sample(&[], number(totals.tunnels.opened))]),
+        Family::TunnelBytes.of(senders.map(|(side, bytes)| Family::TunnelBytes.sample(&[side], number(bytes)))),
     ]
 }
 

@@ -170,6 +170,8 @@ mod tests {
             worker.client_opened();
             worker.client_opened();
             worker.client_closed();
+            worker.tunnel_opened();
+            worker.tunnelled(7, 9);
             worker.refused(400);
             worker.handshake_failed(HandshakeFailure::ClearText);
         });
@@ -177,6 +179,10 @@ mod tests {
             r#"serin_connections{side="client"} 1"#,
             r#"serin_connections{side="upstream"} 0"#,
             r#"serin_connections_opened_total{side="client"} 2"#,
+            "serin_tunnels 1",
+            "serin_tunnels_total 1",
+            r#"serin_tunnel_bytes_total{from="client"} 7"#,
+            r#"serin_tunnel_bytes_total{from="upstream"} 9"#,
             r#"serin_refused_requests_total{code="400"} 1"#,
             r#"serin_endpoints{backend="canary",state="ready"} 2"#,
             r#"serin_tls_certificate_expiry_seconds{listener="web",backend="",file="/tls/tls.crt"} 1800000000"#,

@@ -114,7 +114,7 @@ impl Serin {
     pub(crate) fn try_admin(&self, method: &str, path: &str) -> io::Result<Response> {
         let mut client = Client::try_connect(self.admin)?;
         let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         client.wire.send(request.as_bytes())?;
         client.try_response(method)
     }

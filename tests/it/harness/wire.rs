@@ -81,7 +81,13 @@ impl Wire {
     }
 
     fn fill(&mut self) -> io::Result<usize> {
-        let n = self.stream.read(&mut self.piece)?;
+        let n = loop {
+            match self.stream.read(&mut self.piece) {
+                // A process that was stopped and goes on; a read with a time limit is not taken up again by itself.
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         if let Some(copy) = &self.copy {
             copy.lock().unwrap().extend_from_slice(&self.piece[..n]);
         }
@@ -122,6 +128,14 @@ impl Wire {
             self.fill_or_fail("a sized body")?;
         }
         Ok(self.take(n))
+    }
+
+    /// Whatever comes next; nothing at the end.
+    pub(crate) fn some(&mut self) -> io::Result<Vec<u8>> {
+        if self.buffer.is_empty() {
+            self.fill()?;
+        }
+        Ok(std::mem::take(&mut self.buffer))
     }
 
     /// Reads and forgets `n` bytes.

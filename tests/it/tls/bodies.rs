@@ -15,9 +15,12 @@ fn echo(conn: &mut SecureConn) -> std::io::Result<()> {
     }
 }
 
-/// A proxy with TLS on both sides of it, before a backend that sends everything back.
-fn both_sides(authority: &Authority) -> (Serin, SecureBackend) {
-    let backend = SecureBackend::start(&authority.issue("backend", "DNS:backend.test"), None, echo);
+/// A proxy with TLS on both sides of it, before a backend that does what `script` says.
+pub(super) fn both_sides(
+    authority: &Authority,
+    script: impl Fn(&mut SecureConn) -> std::io::Result<()> + Send + Sync + 'static,
+) -> (Serin, SecureBackend) {
+    let backend = SecureBackend::start(&authority.issue("backend", "DNS:backend.test"), None, script);
     let files = authority.issue("web", "DNS:web.test");
     let listener = format!("listeners: [{{ name: web, address: \"127.0.0.1:0\", tls: {{ {} }} }}]\n", files.yaml());
     let tls = format!("tls: {{ caFile: \"{}\", serverName: backend.test }}", authority.certificate().display());
@@ -25,7 +28,7 @@ fn both_sides(authority: &Authority) -> (Serin, SecureBackend) {
     (Serin::start(&format!("{listener}{config}")), backend)
 }
 
-fn noise(length: usize) -> Vec<u8> {
+pub(super) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -37,7 +40,7 @@ fn noise(length: usize) -> Vec<u8> {
 #[test]
 fn large_bodies_go_both_ways_through_curl() {
     let Some(authority) = Authority::new().filter(|_| has(&["curl"])) else { return };
-    let (mut serin, _backend) = both_sides(&authority);
+    let (mut serin, _backend) = both_sides(&authority, echo);
     let (sent, received) = (authority.directory().join("sent"), authority.directory().join("received"));
     let body = noise(12 << 20);
     std::fs::write(&sent, &body).unwrap();
@@ -72,7 +75,7 @@ fn what_was_decrypted_already_is_not_waited_for() {
 #[test]
 fn bodies_in_records_of_every_size_come_back_as_they_were() {
     let Some(authority) = Authority::new() else { return };
-    let (mut serin, _backend) = both_sides(&authority);
+    let (mut serin, _backend) = both_sides(&authority, echo);
     let mut client = SecureClient::connect(serin.address(), &authority, "web.test").unwrap();
     let body = noise(100_000);
     for piece in [1_000, 4_090, 16_384, 100_000] {
@@ -100,7 +103,7 @@ fn requests_that_come_in_one_record_are_all_answered() {
 #[test]
 fn a_slow_reader_gets_everything_in_the_end() {
     let Some(authority) = Authority::new() else { return };
-    let (mut serin, _backend) = both_sides(&authority);
+    let (mut serin, _backend) = both_sides(&authority, echo);
     let mut client = SecureClient::connect(serin.address(), &authority, "web.test").unwrap();
     let body = noise(6 << 20);
     let head = format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n", body.len());

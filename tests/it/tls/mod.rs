@@ -10,3 +10,4 @@ mod peers;
 mod reload;
 mod sessions;
 mod start;
+mod tunnels;

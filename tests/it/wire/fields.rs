@@ -183,13 +183,3 @@ fn field_values_are_passed_byte_for_byte() {
     assert_eq!(head.one("x-empty"), Some(""));
     assert_eq!(head.one("x-long").map(str::len), Some(20_000));
 }
-
-#[test]
-fn an_upgrade_is_an_ordinary_request() {
-    let request = received(
-        "",
-        "GET /chat HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
-    );
-    assert!(request.head.all("upgrade").is_empty());
-    assert!(!request.head.lists("connection", "upgrade"));
-}

@@ -9,3 +9,4 @@ mod fields;
 mod large;
 mod refusals;
 mod timeouts;
+mod upgrade;

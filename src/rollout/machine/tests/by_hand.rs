@@ -148,7 +148,7 @@ fn the_traffic_comes_first_then_the_state_then_who_is_told() {
         Action::SetCanaryShare(Some(0.0)),
         Action::Save,
         Action::Count("error-rate".into()),
-        Action::Tell(Box::new(decision.clone())),
+        Action::Tell(Box::new((*decision).clone())),
     ];
     assert_eq!(walk.actions, expected);
     assert_eq!((walk.trial.state.since, decision.at, decision.weight), (at(9).wall, at(9).wall, 10.0));
