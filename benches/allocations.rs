@@ -4,7 +4,7 @@
 //! proxy's: its own code's, and its runtime's. Ticks of the worker are counted too; they come to ten a second.
 
 use arc_swap::ArcSwap;
-use serin::plan::{Endpoint, Snapshot};
+use serin::plan::{Available, Endpoint, Snapshot};
 use serin::proxy::{Clock, Workers, bind};
 use serin::stats::Registry;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn proxy(backend: SocketAddr) -> Result<SocketAddr, Box<dyn Error>> {
     let plan = Arc::new(serin::config::check(CONFIG, Path::new("bench.yaml"))?);
     let registry = Registry::new(1);
-    let endpoints = plan.backends.iter().map(|_| Arc::from([Endpoint::new(backend)])).collect();
+    let endpoints = plan.backends.iter().map(|_| Available::from(Arc::from([Endpoint::new(backend)]))).collect();
     let snapshot = Snapshot::new(plan, endpoints, &[None], &registry);
     let workers = Workers::start(1, &Arc::new(ArcSwap::from_pointee(snapshot)), &registry, Clock::start())?;
     let listeners = bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1)?;

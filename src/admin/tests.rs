@@ -8,7 +8,7 @@ use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
     Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId,
-    Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts,
+    Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -22,7 +22,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 fn plan(token_file: Option<PathBuf>) -> Plan {
-    let backend = |name: &str, endpoints, tls| Backend { name: name.into(), version: "1".into(), endpoints, tls };
+    let backend = |name: &str, endpoints, tls| Backend {
+        name: name.into(),
+        version: "1".into(),
+        endpoints,
+        tls,
+        upstream: Upstream::default(),
+    };
     let files = CertificateFiles { certificate: "/run/tls/tls.crt".into(), key: "/run/tls/tls.key".into() };
     let listener_tls = ServerTls { certificates: vec![files], client_ca: None };
     let name = ServerName::try_from("canary.example.com").unwrap();

@@ -2,20 +2,19 @@
 
 use super::endpoints::KnownEndpoints;
 use super::listeners::Listeners;
-use super::probes::Probes;
 use super::tls::TlsFiles;
 use super::view::Shown;
 use super::{Options, StartError, Started};
 use crate::admin::{self, Command, ConfigView, EventLog, Sources, View};
 use crate::config::{self, Watcher};
 use crate::net::tls::Acceptor;
-use crate::plan::{BackendId, Endpoint, Plan, Snapshot};
+use crate::plan::{BackendId, Plan, Snapshot};
 use crate::proxy::{self, Workers};
 use crate::rollout::{self, Controller, Effects, VerbError};
 use crate::stats::Registry;
 use crate::stats::export::ConfigFacts;
 use crate::store;
-use crate::upstream::Discovered;
+use crate::upstream::{Discovered, Watch};
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ pub(super) enum Request {
     Drain,
 }
 
-/// How long readiness waits for the first answers of the name servers.
+/// How long readiness waits for the first answers of the name servers, and of the endpoints to their health checks.
 const FIRST_LOOKUPS: Duration = Duration::from_secs(2);
 /// How long leaving waits for the state to be saved and alerts to be delivered.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -51,9 +50,8 @@ pub(super) struct Control {
     commands: mpsc::Sender<Command>,
     events: EventLog,
     known: KnownEndpoints,
-    endpoints: Vec<Arc<[Endpoint]>>,
     controller: Controller,
-    probes: Probes,
+    watch: Watch,
     watcher: Watcher,
     clock: rollout::Clock,
     workers_clock: proxy::Clock,
@@ -102,7 +100,9 @@ impl Control {
         let known = KnownEndpoints::new(&plan, &tls, results);
         let (controller, effects) = Controller::new(&plan, store, &registry, clock.now())?;
         let endpoints = known.of(&plan);
-        let first = Snapshot::new(Arc::clone(&plan), endpoints.clone(), &controller.canary_shares(), &registry);
+        let mut watch = Watch::new(options.workers);
+        watch.settle(&plan.backends, &endpoints, workers_clock.now_ms());
+        let first = Snapshot::new(Arc::clone(&plan), watch.available(), &controller.canary_shares(), &registry);
         let snapshots = Arc::new(ArcSwap::from_pointee(first));
         let workers = Workers::start(options.workers, &snapshots, &registry, workers_clock)?;
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
@@ -134,9 +134,8 @@ impl Control {
             commands,
             events,
             known,
-            endpoints,
             controller,
-            probes: Probes::new(),
+            watch,
             watcher,
             clock,
             workers_clock,
@@ -157,6 +156,8 @@ impl Control {
         let Some(mut inbox) = self.inbox.take() else { return };
         let mut ticks = tokio::time::interval(rollout::TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut looks = tokio::time::interval(Watch::PERIOD);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while !self.has_left() {
             tokio::select! {
                 () = self.watcher.changed() => self.reload(),
@@ -170,6 +171,9 @@ impl Control {
                 }
                 Some(command) = inbox.commands.recv() => self.obey(command),
                 _ = ticks.tick() => self.tick(),
+                _ = looks.tick(), if self.watch.is_busy() => if !self.look() {
+                    continue;
+                },
             }
             self.show();
         }
@@ -179,13 +183,9 @@ impl Control {
 
     fn tick(&mut self) {
         let now_ms = self.workers_clock.now_ms();
-        let endpoints = &self.endpoints;
-        self.probes.ask(self.controller.unserved(), endpoints);
-        let probes = &self.probes;
-        let ready = |backend: BackendId| {
-            let mut all = endpoints[backend.index()].iter();
-            all.any(|endpoint| !endpoint.health.rests(now_ms) && probes.reached(backend, endpoint))
-        };
+        self.look();
+        let watch = &self.watch;
+        let ready = |backend: BackendId| watch.is_ready(backend, now_ms);
         let effects = self.controller.tick(&self.registry, ready, self.clock.now());
         self.act(effects);
         if self.tls.have_changed(&self.plan) {
@@ -204,6 +204,15 @@ impl Control {
         }
     }
 
+    /// Sees how the endpoints are; whether other ones are used from now on.
+    fn look(&mut self) -> bool {
+        let changed = self.watch.look(&self.controller.unserved(), self.workers_clock.now_ms());
+        if changed {
+            self.publish(&self.controller.canary_shares());
+        }
+        changed
+    }
+
     /// The traffic first, then the state, then everyone who is told.
     fn act(&mut self, effects: Effects) {
         let published = effects.publish(|shares| self.publish(shares));
@@ -212,9 +221,9 @@ impl Control {
 
     /// Puts the plan, the endpoints and the shares of this moment in force.
     fn publish(&mut self, shares: &[Option<f64>]) {
-        self.endpoints = self.known.of(&self.plan);
+        self.watch.settle(&self.plan.backends, &self.known.of(&self.plan), self.workers_clock.now_ms());
         let plan = Arc::clone(&self.plan);
-        self.snapshots.store(Arc::new(Snapshot::new(plan, self.endpoints.clone(), shares, &self.registry)));
+        self.snapshots.store(Arc::new(Snapshot::new(plan, self.watch.available(), shares, &self.registry)));
     }
 
     fn reload(&mut self) {
@@ -336,6 +345,10 @@ impl Control {
     fn show(&self) {
         let mut not_ready: Vec<String> =
             self.known.awaited().map(|host| format!("{host} has not been looked up yet")).collect();
+        if Instant::now() < self.first_lookups_until {
+            let unasked = self.watch.unasked();
+            not_ready.extend(unasked.map(|name| format!("not every endpoint of {name} has said yet how it is")));
+        }
         if self.leaving != Leaving::No {
             not_ready.push("the process is leaving".into());
         }
@@ -352,10 +365,9 @@ impl Control {
             config: Arc::new(config),
             facts: self.facts.clone(),
             certificates: self.tls.facts(),
-            endpoints: &self.endpoints,
+            conditions: self.watch.conditions(self.workers_clock.now_ms()),
             controller: &self.controller,
             now: self.clock.now(),
-            now_ms: self.workers_clock.now_ms(),
         };
         self.view.store(Arc::new(shown.view()));
     }

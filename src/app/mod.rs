@@ -8,7 +8,6 @@
 mod control;
 mod endpoints;
 mod listeners;
-mod probes;
 mod tls;
 mod view;
 

@@ -1,10 +1,10 @@
 //! What operators see: the admin room's view, made of what the other rooms say.
 
 use crate::admin::{ConfigView, RolloutView, View};
-use crate::plan::Endpoint;
 use crate::plan::Plan;
 use crate::rollout::{Controller, Now, Phase, RolloutStatus};
 use crate::stats::export::{CertificateFacts, ConfigFacts, EndpointFacts, Facts, RolloutFacts};
+use crate::upstream::Conditions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ pub(super) struct Shown<'a> {
     pub(super) config: Arc<ConfigView>,
     pub(super) facts: ConfigFacts,
     pub(super) certificates: Vec<CertificateFacts>,
-    pub(super) endpoints: &'a [Arc<[Endpoint]>],
+    /// How each backend's endpoints stand.
+    pub(super) conditions: Vec<Conditions>,
     pub(super) controller: &'a Controller,
     pub(super) now: Now,
-    pub(super) now_ms: u64,
 }
 
 impl Shown<'_> {
@@ -31,13 +31,9 @@ impl Shown<'_> {
             let counted = counted.map(|counted| (Arc::from(counted.reason.as_str()), counted.count));
             rollout_facts(status, counted.collect())
         });
-        let endpoints = self.plan.backends.iter().zip(self.endpoints).map(|(backend, endpoints)| {
-            let resting = endpoints.iter().filter(|endpoint| endpoint.health.rests(self.now_ms)).count();
-            EndpointFacts {
-                backend: Arc::clone(&backend.name),
-                ready: (endpoints.len() - resting) as u64,
-                resting: resting as u64,
-            }
+        let endpoints = self.plan.backends.iter().zip(&self.conditions).map(|(backend, conditions)| {
+            let &Conditions { ready, resting, unhealthy, ejected } = conditions;
+            EndpointFacts { backend: Arc::clone(&backend.name), ready, resting, unhealthy, ejected }
         });
         let facts = Facts {
             config: self.facts,

@@ -16,6 +16,7 @@ mod routes;
 mod settings;
 mod tell;
 mod tls;
+mod upstream;
 
 pub(crate) use settings::defaults;
 

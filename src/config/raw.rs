@@ -3,6 +3,7 @@
 //! Nothing is checked here but shapes; `check` says what the values mean. The comments on these types are what
 //! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
 
+mod backends;
 mod limits;
 mod rollouts;
 mod routes;
@@ -11,14 +12,15 @@ mod tell;
 mod texts;
 mod tls;
 
+pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
 pub(super) use limits::{Limit, Prometheus};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
 pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
 pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
 pub(super) use texts::{
-    AddressText, BoundText, ComparisonText, DurationText, LabelText, RateText, SizeText, TimeoutText, VersionText,
-    WeightText,
+    AddressText, BoundText, ComparisonText, DurationText, FactorText, LabelText, RateText, SizeText, TimeoutText,
+    VersionText, WeightText,
 };
 pub(super) use tls::{BackendTls, ServerTls};
 
@@ -96,6 +98,23 @@ pub(super) struct Backend {
     pub(super) endpoints: At<Endpoints>,
     /// With it, Serin speaks TLS to the endpoints. Default: in clear.
     pub(super) tls: Option<At<BackendTls>>,
+    /// Asks the endpoints how they are. Default: nobody asks.
+    pub(super) health: Option<At<HealthCheck>>,
+    /// Ejects endpoints whose requests fail. Default: three failed connects in a row rest an endpoint, nothing else.
+    pub(super) outlier_detection: Option<At<OutlierDetection>>,
+    /// When less than this part of the endpoints is healthy and not ejected, all of them are used again: what is left
+    /// would not stand the whole load. Default `50%`; `0` never does.
+    pub(super) panic_threshold: Option<At<RateText>>,
+    /// What is refused at once. Default: nothing.
+    pub(super) circuit_breaker: Option<At<CircuitBreaker>>,
+    /// How long an endpoint that joined or came back gets less than its part, from a tenth on. Default: not at all.
+    pub(super) slow_start: Option<At<DurationText>>,
+    /// How old a connection gets before it is not used again, so that load moves to endpoints that joined. Default: any
+    /// age.
+    pub(super) max_connection_age: Option<At<DurationText>>,
+    /// How many requests a connection carries before it is closed. Default: any number.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_requests_per_connection: Option<At<u64>>,
 }
 
 /// Where a backend's endpoints come from.

@@ -76,8 +76,10 @@ pub enum Reason {
     NoRoute,
     /// Every weight of the rule is 0.
     NoWeight,
-    /// None of the rule's backends has an endpoint.
+    /// None of the rule's backends has an endpoint that may be used.
     NoEndpoint,
+    /// The backend has as much under way as it may have.
+    Overload,
     /// No connection to the backend could be opened.
     ConnectFailed,
     /// No connection to the backend was open in time.
@@ -100,7 +102,7 @@ impl Reason {
             Self::NoRoute => 404,
             Self::NoWeight => 500,
             Self::Reset | Self::BadResponse => 502,
-            Self::NoEndpoint | Self::ConnectFailed => 503,
+            Self::NoEndpoint | Self::Overload | Self::ConnectFailed => 503,
             Self::ConnectTimeout | Self::ResponseHeadTimeout | Self::RequestTimeout => 504,
         }
     }
@@ -112,6 +114,7 @@ impl Reason {
             Self::NoRoute => "no-route",
             Self::NoWeight => "no-weight",
             Self::NoEndpoint => "no-endpoint",
+            Self::Overload => "overload",
             Self::ConnectFailed => "connect-failed",
             Self::ConnectTimeout => "connect-timeout",
             Self::Reset => "reset",
@@ -127,6 +130,7 @@ impl Reason {
             Self::NoRoute => "no rule matches this request",
             Self::NoWeight => "every backend of this rule has weight 0",
             Self::NoEndpoint => "the backend has no endpoint",
+            Self::Overload => "the backend has as much under way as it may have",
             Self::ConnectFailed => "the backend refused the connection",
             Self::ConnectTimeout => "the backend did not accept the connection in time",
             Self::Reset => "the backend closed the connection before it answered",

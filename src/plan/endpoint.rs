@@ -1,13 +1,15 @@
-//! One address of a backend, and whether it is worth trying.
+//! One address of a backend, and what the workers know in common about it.
 //!
-//! The health is shared by all workers: three connect failures in a row anywhere rest the endpoint everywhere. It is
-//! written when a connect fails, or succeeds after a failure, so on a good day nobody writes it and every worker's
-//! cache keeps its copy.
+//! Three connect failures in a row in any worker rest the endpoint in all of them. It is written when a connect fails,
+//! or succeeds after a failure, and likewise for requests, so on a good day nobody writes it and every worker's cache
+//! keeps its copy. What else takes an endpoint out of use (its health, an ejection) is decided by one thread, which
+//! reads what is collected here and publishes another snapshot.
 
 use crate::net::tls::Connector;
+use crate::stats::Outcomes;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// One address of a backend.
@@ -38,11 +40,15 @@ impl Endpoint {
     }
 }
 
-/// Whether an endpoint takes connections.
+/// What is known of an endpoint: whether it takes connections, and how its requests went.
 #[derive(Debug, Default)]
 pub struct Health {
     failures_in_a_row: AtomicU32,
     rests_until_ms: AtomicU64,
+    failed_requests_in_a_row: AtomicU32,
+    struck: AtomicBool,
+    serves_since_ms: AtomicU64,
+    outcomes: OnceLock<Box<[Outcomes]>>,
 }
 
 impl Health {
@@ -74,6 +80,68 @@ impl Health {
     pub fn rests(&self, now_ms: u64) -> bool {
         self.rests_until_ms.load(Relaxed) > now_ms
     }
+
+    /// Whether it has rested, and has taken no connection since.
+    pub fn refuses(&self) -> bool {
+        self.failures_in_a_row.load(Relaxed) >= Self::FAILURES_TO_REST
+    }
+
+    /// A request failed, and that was the endpoint's doing; each `strike` of them in a row, in whatever workers, are
+    /// a strike. For the one writer of worker `worker`'s outcomes.
+    pub fn request_failed(&self, worker: usize, strike: u32) {
+        let failures = self.failed_requests_in_a_row.fetch_add(1, Relaxed).wrapping_add(1);
+        if failures.is_multiple_of(strike) {
+            self.struck.store(true, Relaxed);
+        }
+        self.count(worker, true);
+    }
+
+    /// A request was answered: the failures in a row are forgotten, a strike is not. For the one writer, as above.
+    pub fn request_answered(&self, worker: usize) {
+        if self.failed_requests_in_a_row.load(Relaxed) != 0 {
+            self.failed_requests_in_a_row.store(0, Relaxed);
+        }
+        self.count(worker, false);
+    }
+
+    fn count(&self, worker: usize, failed: bool) {
+        if let Some(outcomes) = self.outcomes.get() {
+            outcomes[worker].record(failed);
+        }
+    }
+
+    /// Whether there was a strike since the last call.
+    pub fn take_strike(&self) -> bool {
+        self.struck.load(Relaxed) && self.struck.swap(false, Relaxed)
+    }
+
+    /// Forgets failures in a row and a strike: of requests that were under way when the endpoint was ejected.
+    pub fn forget_requests(&self) {
+        self.failed_requests_in_a_row.store(0, Relaxed);
+        self.struck.store(false, Relaxed);
+    }
+
+    /// From now on how each request went is counted, by each of `workers`; they are always as many.
+    pub fn count_outcomes(&self, workers: usize) {
+        self.outcomes.get_or_init(|| (0..workers).map(|_| Outcomes::default()).collect());
+    }
+
+    /// How many requests went well, and how many failed, since they are counted.
+    pub fn outcomes(&self) -> (u64, u64) {
+        let all = self.outcomes.get().into_iter().flatten();
+        all.map(Outcomes::read).fold((0, 0), |(well, failed), one| (well + one.0, failed + one.1))
+    }
+
+    /// It joined the backend, or came back, at `now_ms`.
+    pub fn serve_since(&self, now_ms: u64) {
+        self.serves_since_ms.store(now_ms, Relaxed);
+    }
+
+    /// How far it has got with `over`, counted from when it joined or came back: from a tenth, linearly, to 1.
+    pub fn warmth(&self, over: Duration, now_ms: u64) -> f64 {
+        let since = Duration::from_millis(now_ms.saturating_sub(self.serves_since_ms.load(Relaxed)));
+        since.div_duration_f64(over).clamp(0.1, 1.0)
+    }
 }
 
 #[cfg(test)]
@@ -95,5 +163,45 @@ mod tests {
         assert!(!health.rests(0));
         health.connect_failed(0);
         assert!(!health.rests(0), "the count starts anew");
+    }
+
+    #[test]
+    fn failures_in_a_row_strike_and_an_answer_between_them_does_not_let_them() {
+        let health = Health::default();
+        let fail = |count| (0..count).for_each(|n| health.request_failed(n % 2, 5));
+        fail(4);
+        health.request_answered(0);
+        fail(4);
+        assert!(!health.take_strike());
+        fail(1);
+        health.request_answered(1);
+        assert!(health.take_strike(), "an answer right after does not hide it");
+        assert!(!health.take_strike(), "it is one");
+        fail(10);
+        assert!(health.take_strike(), "nobody ejected it, so it strikes again");
+        fail(4);
+        health.forget_requests();
+        fail(1);
+        assert!(!health.take_strike());
+    }
+
+    #[test]
+    fn outcomes_are_counted_by_every_worker_once_that_is_asked_for() {
+        let health = Health::default();
+        health.request_answered(0);
+        assert_eq!(health.outcomes(), (0, 0));
+        health.count_outcomes(2);
+        health.request_answered(0);
+        health.request_answered(1);
+        health.request_failed(1, 5);
+        assert_eq!(health.outcomes(), (2, 1));
+    }
+
+    #[test]
+    fn warmth_grows_from_a_tenth_to_1() {
+        let health = Health::default();
+        health.serve_since(1_000);
+        let at = |now_ms| health.warmth(Duration::from_secs(10), now_ms);
+        assert_eq!((at(1_000), at(6_000), at(11_000), at(99_000)), (0.1, 0.5, 1.0, 1.0));
     }
 }

@@ -6,6 +6,7 @@
 //! Workers read snapshots and nothing else, through one atomic load a request; whatever changes, the control thread
 //! publishes a whole new snapshot and never touches an old one.
 
+mod available;
 mod display;
 mod endpoint;
 mod ids;
@@ -17,7 +18,9 @@ mod split;
 mod sticky;
 mod tell;
 mod tls;
+mod upstream;
 
+pub use available::{Available, Standing};
 pub use endpoint::{Endpoint, Health};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
@@ -30,6 +33,7 @@ pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
 pub use tls::{BackendTls, CertificateFiles, ServerTls};
+pub use upstream::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -103,6 +107,8 @@ pub struct Backend {
     pub endpoints: Endpoints,
     /// `None`: in clear.
     pub tls: Option<BackendTls>,
+    /// How it is kept well.
+    pub upstream: Upstream,
 }
 
 /// Where a backend's endpoints come from.

@@ -1,6 +1,6 @@
 //! A plan at one moment: with the endpoints that discovery found and the weights that the rollouts decided.
 
-use super::{BackendId, Endpoint, Plan, RuleId, Split};
+use super::{Available, BackendId, Plan, RuleId, Split};
 use crate::stats::{Registry, SeriesKey, Shard};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub struct Snapshot {
     /// What the file says.
     pub plan: Arc<Plan>,
     /// The endpoints of each backend. Indexed by [`BackendId`].
-    pub endpoints: Vec<Arc<[Endpoint]>>,
+    pub endpoints: Vec<Available>,
     /// The weights in force of each rule. Indexed by [`RuleId`].
     pub splits: Vec<Split>,
     /// The counters of each rule's backends. Indexed by [`RuleId`], then as the rule's `backend_refs`.
@@ -25,12 +25,7 @@ impl Snapshot {
     ///
     /// # Panics
     /// When `endpoints` or `canary_shares` are not as many as the plan's backends and rollouts.
-    pub fn new(
-        plan: Arc<Plan>,
-        endpoints: Vec<Arc<[Endpoint]>>,
-        canary_shares: &[Option<f64>],
-        registry: &Registry,
-    ) -> Self {
+    pub fn new(plan: Arc<Plan>, endpoints: Vec<Available>, canary_shares: &[Option<f64>], registry: &Registry) -> Self {
         assert_eq!(endpoints.len(), plan.backends.len(), "one list of endpoints for each backend");
         assert_eq!(canary_shares.len(), plan.rollouts.len(), "one share for each rollout");
         let splits = plan.rules.iter().map(|rule| match rule.rollout {

@@ -8,7 +8,7 @@ use crate::net::Stream;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -179,9 +179,8 @@ impl Client {
         .await;
     }
 
-    /// Polls `future` until the deadline passes.
-    pub(super) async fn within_deadline<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
+    /// Polls `future` until the deadline passes. Pinned by the caller: given by value it would be held twice.
+    pub(super) async fn within_deadline<F: Future>(&self, mut future: Pin<&mut F>) -> Option<F::Output> {
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if self.deadline.passed() => Poll::Ready(None),

@@ -11,8 +11,9 @@ use crate::http::{
 };
 use crate::plan::Snapshot;
 use crate::stats::{Cause, Exchange as Record, Shard};
-use crate::upstream::{ConnectError, Lease, Pool, pick};
+use crate::upstream::{Backend, ConnectError, Lease, Pool};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -72,19 +73,24 @@ async fn attempts(
     request: &mut Forwarded,
     shard: &Shard,
 ) -> (Tried, Seen) {
-    let pools = current.pools.of(request.choice.backend);
+    let backend = current.pools.of(request.choice.backend);
+    if !backend.admits() {
+        return (Tried::Overload, Seen::default());
+    }
     // Holds nothing, and so allocates nothing, until a connect fails.
     let mut tried = Vec::new();
     loop {
-        let Some(pool) = pick(pools, &tried, worker.random(), worker.now_ms()) else {
+        let Some(pool) = backend.pick(&tried, worker.random(), worker.now_ms()) else {
             return (Tried::NoEndpoint, Seen::default());
         };
         let pending = pool.begin();
-        let mut lease = match lease(worker, client, pool, request).await {
+        let mut lease = match lease(worker, client, backend, pool, request).await {
             Ok(lease) => lease,
+            Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
             Err(failure) => {
+                backend.failed(pool);
                 tried.push(Rc::clone(pool));
-                if tried.len() < pools.len().min(CONNECT_ATTEMPTS) && !client.deadline.bound_passed() {
+                if tried.len() < backend.len().min(CONNECT_ATTEMPTS) && !client.deadline.bound_passed() {
                     shard.record_retry();
                     continue;
                 }
@@ -95,6 +101,7 @@ async fn attempts(
         let end = poll_fn(|cx| exchange.poll(cx)).await;
         let seen = exchange.seen;
         let Some(end) = end else {
+            backend.answered(pool);
             let (early, rest, limits) = (exchange.client.input.take(), exchange.take_rest(), request.outgoing.limits);
             let tunnel = Tunnel::new(lease, pending, early, rest, limits, worker);
             return (Tried::Switched(Box::new(tunnel)), seen);
@@ -111,21 +118,43 @@ async fn attempts(
             shard.record_retry();
             continue;
         }
+        match is_failure(end, seen.code) {
+            Some(true) => backend.failed(pool),
+            Some(false) => backend.answered(pool),
+            None => {}
+        }
         if let End::Complete { upstream: true, .. } = end {
-            lease.keep(worker.now_ms());
+            backend.keep(lease, worker.now_ms());
         }
         return (Tried::Exchange(end), seen);
     }
 }
 
+/// Whether this end is a failure of the endpoint, which sent `code` if it sent one; `None` where the client made it end,
+/// which says nothing of the endpoint.
+fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
+    match end {
+        End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
+        End::ClientGone | End::ClientSlow | End::ClientMalformed => None,
+        _ => Some(true),
+    }
+}
+
 /// A connection to the endpoint: an idle one, or a new one.
-async fn lease(worker: &Worker, client: &Client, pool: &Rc<Pool>, request: &Forwarded) -> Result<Lease, Tried> {
+async fn lease(
+    worker: &Worker,
+    client: &Client,
+    backend: &Backend,
+    pool: &Rc<Pool>,
+    request: &Forwarded,
+) -> Result<Lease, Tried> {
     if let Some(lease) = pool.reuse(!request.replayable) {
         return Ok(lease);
     }
+    let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
-    match client.within_deadline(pool.connect()).await {
+    match client.within_deadline(pin!(pool.connect(worker.now_ms()))).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)
@@ -260,6 +289,7 @@ async fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway
 #[derive(Debug)]
 enum Tried {
     NoEndpoint,
+    Overload,
     ConnectFailed,
     ConnectTimeout,
     HandshakeFailed,
@@ -287,6 +317,7 @@ impl Outcome {
         let gone = |reply, next| Self { reply, code: Some(Record::CLIENT_CLOSED), failure: None, next };
         match tried {
             Tried::NoEndpoint => failed(Reason::NoEndpoint, Cause::Connect),
+            Tried::Overload => failed(Reason::Overload, Cause::Overload),
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
             Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),

@@ -35,7 +35,7 @@ pub(super) struct Tunnel {
     to_upstream: Direction,
     to_client: Direction,
     counters: Arc<WorkerCounters>,
-    /// The endpoint is as busy with a tunnel as with a request.
+    /// The endpoint is as busy with a tunnel as with a request, and the circuit breaker counts it as one.
     _pending: Pending,
 }
 

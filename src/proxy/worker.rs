@@ -7,7 +7,7 @@ use crate::http::HeadLimits;
 use crate::net::tls::{Acceptor, ServerConfig};
 use crate::plan::{Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
-use crate::upstream::Pools;
+use crate::upstream::{Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -83,7 +83,8 @@ impl Worker {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { id, snapshots, counters, loads, peers, clock } = parts;
         let snapshot = snapshots.load_full();
-        let pools = Pools::new(&snapshot, &Pools::default(), &counters);
+        let seat = Seat { worker: id, workers: loads.len() };
+        let pools = Pools::new(&snapshot, &Pools::default(), seat, &counters);
         let worker = Self {
             id,
             counters,
@@ -113,7 +114,8 @@ impl Worker {
         let newest = snapshots.load();
         let mut current = self.current.borrow_mut();
         if !Arc::ptr_eq(newest, &current.snapshot) {
-            let pools = Pools::new(newest, &current.pools, &self.counters);
+            let seat = Seat { worker: self.id, workers: self.loads.len() };
+            let pools = Pools::new(newest, &current.pools, seat, &self.counters);
             *current = Rc::new(Current { snapshot: Arc::clone(newest), pools });
         }
         Rc::clone(&current)

@@ -6,11 +6,13 @@
 
 pub mod export;
 mod histogram;
+mod outcomes;
 mod registry;
 mod shard;
 mod worker;
 
 pub use histogram::{BUCKETS, Histogram, bucket_of, is_boundary, upper_bound_us};
+pub use outcomes::Outcomes;
 pub use registry::{Registry, Series, SeriesKey};
 pub use shard::{Cause, Exchange, Shard, Totals};
 pub use worker::{ConnectionTotals, WorkerCounters, WorkerTotals};

@@ -27,6 +27,9 @@ impl Exchange {
 pub enum Cause {
     /// It answered with a 5xx status.
     Status,
+    /// It had as much under way as its circuit breaker allows. Serin's own refusal, and charged all the same: what piles
+    /// up is what the version did not answer, and one that hangs must not hide behind its breaker.
+    Overload,
     /// No connection could be opened.
     Connect,
     /// No connection was open in time.
@@ -47,8 +50,9 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of their counters.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Status,
+        Self::Overload,
         Self::Connect,
         Self::ConnectTimeout,
         Self::ResponseHeadTimeout,
@@ -63,6 +67,7 @@ impl Cause {
     pub fn label(self) -> &'static str {
         match self {
             Self::Status => "status",
+            Self::Overload => "overload",
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect-timeout",
             Self::ResponseHeadTimeout => "response-head-timeout",

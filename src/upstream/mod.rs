@@ -2,12 +2,19 @@
 //!
 //! Nothing here is shared: each worker has its own idle connections and its own count of pending requests. What the
 //! workers know in common about an endpoint is its [`crate::plan::Health`].
-//! Discovery, which finds the endpoints, belongs to the control thread.
+//! Discovery, which finds the endpoints, and the watch over who of them is well belong to the control thread.
 
+mod backend;
+mod breaker;
+mod connect;
 mod discovery;
+mod health;
 mod pick;
 mod pool;
 
+pub use backend::{Backend, Seat};
+pub use breaker::Opening;
+pub use connect::ConnectError;
 pub use discovery::{Discovered, Discovery};
-pub use pick::pick;
-pub use pool::{ConnectError, Lease, Pending, Pool, Pools};
+pub use health::{Conditions, Watch};
+pub use pool::{Lease, Pending, Pool, Pools};

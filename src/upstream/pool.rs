@@ -1,18 +1,19 @@
 //! Idle connections, the last one used first: what is hot stays hot, and what a quiet hour leaves over ages out.
 
+use super::backend::{Backend, Seat};
+use super::breaker::{Load, Open};
+use super::connect::{ConnectError, connect};
 use crate::net::Stream;
 use crate::plan::{BackendId, Endpoint, Snapshot};
 use crate::stats::WorkerCounters;
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
-/// The pools of every endpoint of a snapshot.
+/// One worker's side of every backend of a snapshot.
 #[derive(Debug, Default)]
 pub struct Pools {
-    backends: Vec<Box<[Rc<Pool>]>>,
+    backends: Vec<Backend>,
 }
 
 /// One worker's connections to one endpoint.
@@ -21,6 +22,7 @@ pub struct Pool {
     endpoint: Endpoint,
     idle: RefCell<Vec<Idle>>,
     pending: Cell<u32>,
+    load: Rc<Load>,
     counters: Arc<WorkerCounters>,
 }
 
@@ -34,26 +36,21 @@ struct Idle {
 #[derive(Debug)]
 struct Connection {
     stream: Stream,
+    opened_ms: u64,
+    /// By how many 2,560ths its life is shortened.
+    shortened: u8,
+    /// Requests that it has carried, counted where that is limited.
+    carried: u32,
     counters: Arc<WorkerCounters>,
+    _open: Open,
 }
 
-/// A connection for one request; closed when dropped, unless it is [kept](Lease::keep).
+/// A connection for one request; closed when dropped, unless it is [kept](Backend::keep).
 #[derive(Debug)]
 pub struct Lease {
     pool: Rc<Pool>,
     connection: Connection,
     reused: bool,
-}
-
-/// Why there is no new connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The system did not reach the endpoint.
-    #[error("cannot connect: {0}")]
-    Socket(#[source] io::Error),
-    /// The endpoint was reached, and the handshake failed.
-    #[error("the TLS handshake failed: {0}")]
-    Tls(#[source] io::Error),
 }
 
 /// Says that a request is on its way to the endpoint, for as long as it lives.
@@ -62,19 +59,15 @@ pub struct Pending(Rc<Pool>);
 
 impl Pools {
     /// The pools for `snapshot`, with the connections of `before` to endpoints that stay.
-    pub fn new(snapshot: &Snapshot, before: &Self, counters: &Arc<WorkerCounters>) -> Self {
-        let backends = snapshot.endpoints.iter().map(|endpoints| {
-            let pools = endpoints.iter().map(|endpoint| {
-                let known = before.all().find(|pool| pool.endpoint.is_same(endpoint));
-                known.cloned().unwrap_or_else(|| Rc::new(Pool::new(endpoint.clone(), Arc::clone(counters))))
-            });
-            pools.collect()
-        });
+    pub fn new(snapshot: &Snapshot, before: &Self, seat: Seat, counters: &Arc<WorkerCounters>) -> Self {
+        let both = snapshot.plan.backends.iter().zip(&snapshot.endpoints);
+        let backends =
+            both.map(|(backend, endpoints)| Backend::new(&backend.upstream, endpoints, &before.all(), seat, counters));
         Self { backends: backends.collect() }
     }
 
-    /// The pools of a backend's endpoints.
-    pub fn of(&self, backend: BackendId) -> &[Rc<Pool>] {
+    /// A backend's.
+    pub fn of(&self, backend: BackendId) -> &Backend {
         &self.backends[backend.index()]
     }
 
@@ -90,17 +83,32 @@ impl Pools {
         endpoints: impl Iterator<Item = Endpoint>,
         counters: &Arc<WorkerCounters>,
     ) -> Vec<Rc<Pool>> {
-        endpoints.map(|endpoint| Rc::new(Pool::new(endpoint, Arc::clone(counters)))).collect()
+        endpoints.map(|endpoint| Rc::new(Pool::new(endpoint, Rc::default(), Arc::clone(counters)))).collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Rc<Pool>> {
-        self.backends.iter().flatten()
+    fn all(&self) -> impl Iterator<Item = &Rc<Pool>> + Clone {
+        self.backends.iter().flat_map(Backend::all)
     }
 }
 
 impl Pool {
-    fn new(endpoint: Endpoint, counters: Arc<WorkerCounters>) -> Self {
-        Self { endpoint, idle: RefCell::default(), pending: Cell::new(0), counters }
+    pub(super) fn new(endpoint: Endpoint, load: Rc<Load>, counters: Arc<WorkerCounters>) -> Self {
+        Self { endpoint, idle: RefCell::default(), pending: Cell::new(0), load, counters }
+    }
+
+    /// Whether it is for this endpoint, and not for one that had the same address once.
+    pub(super) fn is_of(&self, endpoint: &Endpoint) -> bool {
+        Arc::ptr_eq(&self.endpoint.health, &endpoint.health)
+    }
+
+    /// Whether its connections are as good as those that would be opened to this endpoint now.
+    pub(super) fn serves(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint.is_same(endpoint)
+    }
+
+    /// The connections of the backend that it belongs to.
+    pub(super) fn load(&self) -> &Rc<Load> {
+        &self.load
     }
 
     /// Requests on their way.
@@ -132,22 +140,26 @@ impl Pool {
         }
     }
 
+    /// Closes the connection that has been idle longest; whether there was one.
+    pub(super) fn close_oldest(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let found = !idle.is_empty();
+        if found {
+            idle.remove(0);
+        }
+        found
+    }
+
     /// A new connection.
     ///
     /// # Errors
     /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
-    pub async fn connect(self: &Rc<Self>) -> Result<Lease, ConnectError> {
-        let socket = TcpStream::connect(self.endpoint.address).await.map_err(ConnectError::Socket)?;
-        socket.set_nodelay(true).map_err(ConnectError::Socket)?;
-        let stream = match &self.endpoint.tls {
-            None => Stream::Plain(socket),
-            Some(tls) => {
-                let connected = tls.connect(socket, self.endpoint.address.ip()).await;
-                Stream::Tls(connected.map_err(ConnectError::Tls)?)
-            }
-        };
+    pub async fn connect(self: &Rc<Self>, now_ms: u64) -> Result<Lease, ConnectError> {
+        let stream = connect(&self.endpoint).await?;
         self.counters.upstream_opened();
-        let connection = Connection { stream, counters: Arc::clone(&self.counters) };
+        let (counters, open) = (Arc::clone(&self.counters), self.load.opened());
+        let shortened = rand::random();
+        let connection = Connection { stream, opened_ms: now_ms, shortened, carried: 0, counters, _open: open };
         Ok(Lease { pool: Rc::clone(self), connection, reused: false })
     }
 }
@@ -163,8 +175,19 @@ impl Lease {
         self.reused
     }
 
+    /// Whether the connection, having carried another request, is older than `max_age_ms` or has carried
+    /// `max_requests`. An age is shortened by up to a tenth, so that those that were opened together are not all opened
+    /// again together.
+    pub(super) fn is_worn(&mut self, max_age_ms: Option<u64>, max_requests: Option<u32>, now_ms: u64) -> bool {
+        let Connection { opened_ms, shortened, carried, .. } = &mut self.connection;
+        *carried = carried.saturating_add(1);
+        let age = now_ms.saturating_sub(*opened_ms);
+        let too_old = |most: u64| age >= most - most / 2_560 * u64::from(*shortened);
+        max_requests.is_some_and(|most| *carried >= most) || max_age_ms.is_some_and(too_old)
+    }
+
     /// Keeps the connection for the next request. Its exchange is over and nothing more is expected on it.
-    pub fn keep(self, now_ms: u64) {
+    pub(super) fn keep(self, now_ms: u64) {
         // A backend that answered without taking all of the request is not to find the rest before the next one.
         if self.connection.stream.has_unsent() {
             return;

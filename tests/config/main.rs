@@ -1,5 +1,6 @@
 //! The config as operators meet it: the examples, the schema, the refusals and how they read.
 
+mod backends;
 mod examples;
 mod meaning;
 mod refusals;

@@ -1,5 +1,6 @@
 //! The whole product as its users meet it: the real binary, real sockets, real files and signals.
 
+mod endpoints;
 mod events;
 mod harness;
 mod harness_tests;

@@ -5,6 +5,7 @@
 
 mod rollout;
 mod tls;
+mod upstream;
 
 use super::ConfigView;
 use crate::config::{format_duration, format_size};
@@ -73,7 +74,9 @@ fn backend(backend: &Backend) -> Value {
         Endpoints::Dns { host, port } => json!({ "dns": format!("{host}:{port}") }),
     };
     let tls = backend.tls.as_ref().map(tls::backend);
-    json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints, "tls": tls })
+    let mut shown = json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints, "tls": tls });
+    upstream::add(&mut shown, backend);
+    shown
 }
 
 fn routes(plan: &Plan) -> Vec<Value> {

@@ -5,6 +5,7 @@ mod rollout;
 mod settings;
 mod table;
 mod tls;
+mod upstream;
 mod webhooks;
 
 use super::Outcome;
@@ -27,6 +28,7 @@ pub fn run(path: &Path, colour: bool) -> Outcome {
 /// What would run, for a person to compare with what was meant.
 fn summary(plan: &Plan, path: &Path) -> String {
     let mut parts = vec![format!("{} is right. This is what it means:\n", path.display()), ends(plan), backends(plan)];
+    parts.extend(plan.backends.iter().filter_map(upstream::in_words));
     parts.extend((0..plan.routes.len()).map(|route| rules(plan, RouteId::new(route))));
     parts.extend(plan.rollouts.iter().map(|guard| rollout(plan, guard)));
     parts.push(settings(plan));

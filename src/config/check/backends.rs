@@ -28,6 +28,7 @@ impl Check<'_> {
             if let Some(name) = &name {
                 backends.names.declare(name, raw.name.place, index, self);
             }
+            let upstream = self.upstream(raw);
             let endpoints = match raw.endpoints.need("endpoints", at.place, self.problems)? {
                 raw::Endpoints::Static(list) => self.static_endpoints(list, raw.endpoints.place).map(Endpoints::Static),
                 raw::Endpoints::Dns(at) => {
@@ -35,7 +36,7 @@ impl Check<'_> {
                 }
             };
             let tls = self.backend_tls(raw.tls.as_ref(), endpoints.as_ref());
-            Some(Backend { name: name?, version: version?, endpoints: endpoints?, tls: tls? })
+            Some(Backend { name: name?, version: version?, endpoints: endpoints?, tls: tls?, upstream: upstream? })
         }));
         backends
     }

@@ -64,6 +64,10 @@ text! {
     RateText, { "type": ["string", "number"] }
 }
 text! {
+    /// How many times as much.
+    FactorText, { "type": ["string", "number"] }
+}
+text! {
     /// Bytes.
     SizeText, { "type": ["string", "integer"], "pattern": r"^\d+ *(B|KiB|Ki|MiB|Mi|kB|MB)?$", "minimum": 0 }
 }

@@ -4,8 +4,8 @@ mod asking;
 
 use super::*;
 use crate::plan::{
-    Admin, Alert, AlertFormat, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher, Metric,
-    RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts,
+    Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher,
+    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts, Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -48,6 +48,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
         tls: None,
+        upstream: Upstream::default(),
     };
     let with_ids = || rollouts.iter().enumerate();
     let (stable, canary) = (|i| BackendId::new(2 * i), |i| BackendId::new(2 * i + 1));
@@ -334,7 +335,8 @@ fn the_share_of_a_rollback_leaves_nothing_to_the_canary_in_the_snapshot() {
     let mut bench = Bench::new(&one("1.5.0"), Kept::default());
     bench.fail(0);
     let plan = Arc::clone(&bench.controller.plan);
-    let snapshot = Snapshot::new(plan, vec![Arc::new([]), Arc::new([])], &bench.published[1], &bench.registry);
+    let nobody = Available::from(Arc::from([]));
+    let snapshot = Snapshot::new(plan, vec![nobody.clone(), nobody], &bench.published[1], &bench.registry);
     assert_eq!((snapshot.splits[0].fraction(0), snapshot.splits[0].fraction(1)), (1.0, 0.0));
 }
 

@@ -46,6 +46,10 @@ pub struct EndpointFacts {
     pub ready: u64,
     /// Those that rest after connect failures.
     pub resting: u64,
+    /// Those that do not answer their health check, or have not answered it yet.
+    pub unhealthy: u64,
+    /// Those that are ejected because their requests failed.
+    pub ejected: u64,
 }
 
 /// How long a certificate is good for.
@@ -86,7 +90,7 @@ pub struct RolloutFacts {
 pub(super) fn families(facts: &Facts) -> Vec<MetricFamily> {
     let Facts { config, endpoints, rollouts, certificates } = facts;
     let endpoints = endpoints.iter().flat_map(|e| {
-        let states = [("ready", e.ready), ("resting", e.resting)];
+        let states = [("ready", e.ready), ("resting", e.resting), ("unhealthy", e.unhealthy), ("ejected", e.ejected)];
         states.map(|(state, count)| Family::Endpoints.sample(&[&e.backend, state], number(count)))
     });
     let phases = rollouts.iter().flat_map(|r| {

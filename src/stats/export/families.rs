@@ -69,7 +69,7 @@ families! {
     CertificateExpiry "serin_tls_certificate_expiry_seconds" GAUGE ["listener", "backend", "file"]
         "The last second, since 1970, at which a certificate in force is valid; listener is admin for admin.tls.";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
-        "Endpoints of a backend: ready, or resting after connect failures.";
+        "Endpoints of a backend: ready, resting after connect failures, unhealthy by its health check, or ejected.";
     RolloutWeight "serin_rollout_weight" GAUGE ["rollout", "backend"]
         "A backend's share of the guarded rule's requests, in percent.";
     RolloutPhase "serin_rollout_phase" GAUGE ["rollout", "phase"]

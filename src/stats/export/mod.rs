@@ -83,7 +83,7 @@ mod tests {
     fn facts() -> Arc<Facts> {
         Arc::new(Facts {
             config: ConfigFacts { hash: "abc".into(), reloads: 3, reloads_refused: 1, last_reload_successful: false },
-            endpoints: vec![EndpointFacts { backend: "canary".into(), ready: 2, resting: 1 }],
+            endpoints: vec![EndpointFacts { backend: "canary".into(), ready: 2, resting: 1, unhealthy: 4, ejected: 3 }],
             rollouts: vec![RolloutFacts {
                 step: Some((2, 5)),
                 name: "data-tier".into(),
@@ -188,6 +188,8 @@ mod tests {
             r#"serin_tls_certificate_expiry_seconds{listener="web",backend="",file="/tls/tls.crt"} 1800000000"#,
             r#"serin_tls_handshake_failures_total{cause="clear-text"} 1"#,
             r#"serin_endpoints{backend="canary",state="resting"} 1"#,
+            r#"serin_endpoints{backend="canary",state="unhealthy"} 4"#,
+            r#"serin_endpoints{backend="canary",state="ejected"} 3"#,
             r#"serin_rollout_phase{rollout="data-tier",phase="RolledBack"} 1"#,
             r#"serin_rollout_phase{rollout="data-tier",phase="Progressing"} 0"#,
             r#"serin_rollout_weight{rollout="data-tier",backend="canary"} 0.5"#,

@@ -3,6 +3,7 @@
 //! Everything here blocks, with a time limit on every wait: a test that would hang fails instead, and says on what.
 
 mod backend;
+mod black_hole;
 mod client;
 mod dns;
 mod load;
@@ -14,6 +15,7 @@ mod service;
 mod wire;
 
 pub(crate) use backend::{Backend, Conn};
+pub(crate) use black_hole::black_hole;
 pub(crate) use client::{Client, Response};
 pub(crate) use dns::Dns;
 pub(crate) use load::{Load, Report};

@@ -6,6 +6,7 @@ mod authority;
 mod backends;
 mod bodies;
 mod handshakes;
+mod health;
 mod peers;
 mod reload;
 mod sessions;

@@ -1,8 +1,7 @@
 //! How long the proxy waits, and for what.
 
-use crate::harness::{Client, Serin, everything_to, front_with};
+use crate::harness::{Client, Serin, black_hole, everything_to, front_with};
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -14,20 +13,6 @@ fn assert_took(began: Instant, at_least: Duration, what: &str) {
     // The proxy's deadlines are coarse: late by part of a second is fine, early is not.
     assert!(took + Duration::from_millis(20) >= at_least, "{what}: too early, {took:?}");
     assert!(took < at_least + Duration::from_secs(2), "{what}: too late, {took:?}");
-}
-
-/// A listener whose queue is full, so that a further connect is neither taken nor refused.
-fn black_hole() -> (SocketAddr, socket2::Socket, Vec<TcpStream>) {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(0).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    let mut held = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        held.push(stream);
-        assert!(held.len() < 100, "a full queue takes no more");
-    }
-    (address, socket, held)
 }
 
 #[test]

@@ -225,3 +225,73 @@ fn an_idle_tunnel_holds_no_buffer() {
     assert!(each < 8 << 10, "{each} bytes a tunnel");
     clients.iter_mut().for_each(|client| round_trip(client, b"still there"));
 }
+
+/// One worker before one endpoint that switches, with these settings on its backend.
+fn start_with(endpoint: &Backend, settings: &str) -> Serin {
+    let config = everything_to(endpoint.address()).replace(" }\nroutes", &format!(", {settings} }}\nroutes"));
+    assert!(config.contains(settings), "{config}");
+    Serin::start_with(&config, &["--workers", "1"], &[])
+}
+
+#[test]
+fn a_tunnel_is_a_request_under_way_and_an_open_connection_to_the_circuit_breaker() {
+    for ceiling in ["maxRequests: 2", "maxConnections: 2"] {
+        let endpoint = Backend::start(echo);
+        let mut serin = start_with(&endpoint, &format!("circuitBreaker: {{ {ceiling} }}"));
+        let mut tunnels = [serin.client(), serin.client()];
+        tunnels.iter_mut().for_each(switch);
+        let mut third = serin.client();
+        for request in ["GET / HTTP/1.1\r\nHost: t\r\n\r\n", ASK] {
+            third.send(request);
+            let refused = third.response();
+            assert_eq!((refused.status, refused.head.one("x-serin-reason")), (503, Some("overload")), "{ceiling}");
+        }
+        tunnels.iter_mut().for_each(|tunnel| round_trip(tunnel, b"those that are open stay"));
+        let [first, mut second] = tunnels;
+        drop(first);
+        eventually("it is over", || serin.count("serin_tunnels", &[]) == 1);
+        assert_eq!(third.get("/").status, 200, "there is room for one: {ceiling}");
+        round_trip(&mut second, b"the other is still open");
+    }
+}
+
+#[test]
+fn tunnels_do_not_wait_for_a_connection() {
+    let endpoint = Backend::start(echo);
+    let mut serin = start_with(&endpoint, "circuitBreaker: { maxPendingRequests: 1 }");
+    let mut tunnels: Vec<_> = (0..3).map(|_| serin.client()).collect();
+    tunnels.iter_mut().for_each(switch);
+    tunnels.iter_mut().for_each(|tunnel| round_trip(tunnel, b"hello"));
+}
+
+#[test]
+fn a_switch_is_a_success_to_outlier_detection() {
+    let endpoint = Backend::start(|conn| {
+        while let Some(request) = conn.request() {
+            if request.head.all("upgrade").is_empty() {
+                conn.send("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n");
+            } else {
+                conn.send(SWITCH);
+                conn.await_close();
+                return;
+            }
+        }
+    });
+    let outliers = "outlierDetection: { consecutiveFailures: 3, maxEjectionPercent: 100, baseEjectionTime: 10m }";
+    let mut serin = start_with(&endpoint, outliers);
+    let ejected = |serin: &Serin| serin.count("serin_endpoints", &[("backend", "stable"), ("state", "ejected")]);
+    let mut client = serin.client();
+    for _ in 0..4 {
+        for _ in 0..2 {
+            assert_eq!(client.get("/").status, 500);
+        }
+        switch(&mut serin.client());
+    }
+    // Long enough for the endpoints to have been looked at several times.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(ejected(&serin), 0, "never three in a row");
+    for _ in 0..3 {
+        client.get("/");
+    }
+    eventually("three in a row are enough", || ejected(&serin) == 1);
+}
