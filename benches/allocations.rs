@@ -76,7 +76,7 @@ fn proxy(backend: SocketAddr) -> Result<SocketAddr, Box<dyn Error>> {
     let workers = Workers::start(1, &Arc::new(ArcSwap::from_pointee(snapshot)), &registry, Clock::start())?;
     let listeners = bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1)?;
     let address = listeners[0].local_addr()?;
-    workers.listen(&Arc::from("web"), listeners);
+    workers.listen(&Arc::from("web"), listeners, &Arc::default());
     // Its channel is what keeps a worker alive.
     std::mem::forget(workers);
     Ok(address)

@@ -113,6 +113,7 @@ const LIMITS: HeadLimits = HeadLimits { bytes: 65_536, fields: 100 };
 fn rewriting(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rewrite");
     let inbound = Inbound {
+        secure: false,
         client: IpAddr::from([10, 0, 0, 7]),
         local: SocketAddr::from(([10, 0, 0, 1], 80)),
         headers: Headers { via: false, request_id: true, forwarded: true },

@@ -13,8 +13,8 @@
 //!        └────────── summed at each scrape ───────▶ serin-admin: health, metrics, API
 //! ```
 //!
-//! Saving state, asking webhooks and queries, and sending alerts have threads of their own, so that neither a slow disk
-//! nor a slow answer nor a slow receiver delays a verdict.
+//! Saving state, asking webhooks and queries, sending alerts and looking at certificates have threads of their own, so
+//! that neither a slow disk nor a slow answer nor a slow receiver delays a verdict.
 //!
 //! # A request's walk
 //!
@@ -67,3 +67,4 @@ pub mod stats;
 // Beside the rooms, at the bottom: they import nothing of ours.
 pub mod logs;
 pub mod machine;
+pub mod net;

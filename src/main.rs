@@ -24,6 +24,7 @@ fn main() -> ExitCode {
                 let _ = stderr().write_all(error.report(is_coloured(&stderr())).as_bytes());
                 ExitCode::from(2)
             }
+            Err(run::RunError::Start(error @ StartError::Tls(_))) => fail(&error.to_string(), 2),
             Err(error @ run::RunError::AtOnce) => {
                 eprintln!("{error}");
                 // Without waiting for the threads that still work.

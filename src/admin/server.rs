@@ -5,6 +5,8 @@
 
 use super::Sources;
 use super::routes::{Peer, router};
+use crate::net::Stream;
+use crate::net::tls::{Acceptor, Tls};
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
@@ -13,12 +15,14 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -59,11 +63,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `address` (port 0 picks one) and serves on a thread of its own.
+    /// Listens on `address` (port 0 picks one) and serves on a thread of its own; connections begin as `acceptor` says at
+    /// the time.
     ///
     /// # Errors
     /// When the address cannot be listened on, or the system has no thread left.
-    pub fn bind(address: SocketAddr, sources: Sources) -> Result<Self, BindError> {
+    pub fn bind(address: SocketAddr, acceptor: Arc<Acceptor>, sources: Sources) -> Result<Self, BindError> {
         let listener = listen(address).map_err(|source| BindError::Listen { address, source })?;
         let address = listener.local_addr().map_err(BindError::Start)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BindError::Start)?;
@@ -75,7 +80,7 @@ impl Server {
         let thread = std::thread::Builder::new().name("serin-admin".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, sources) => {}
+                    () = accept(listener, acceptor, sources) => {}
                     _ = stopped => {}
                 }
             });
@@ -105,7 +110,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(listener)
 }
 
-async fn accept(listener: TcpListener, sources: Sources) {
+async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, sources: Sources) {
     let service = TowerToHyperService::new(router(sources));
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
@@ -130,16 +135,35 @@ async fn accept(listener: TcpListener, sources: Sources) {
             request.extensions_mut().insert(peer);
             service.call(request.map(Body::new))
         });
-        open.push_back(tokio::spawn(serve(stream, with_peer, until)).abort_handle());
+        // Without it a response in two segments would wait for the peer's acknowledgement; failing costs no more.
+        let _ = stream.set_nodelay(true);
+        let tls = acceptor.config();
+        open.push_back(
+            tokio::spawn(async move {
+                let stream = match tls {
+                    None => Stream::Plain(stream),
+                    Some(config) => {
+                        let tls = Tls::server(stream, config).expect("a config that was made can be served from");
+                        let Some(stream) = handshake(tls).await else { return };
+                        stream
+                    }
+                };
+                serve(stream, with_peer, until).await;
+            })
+            .abort_handle(),
+        );
     }
 }
 
-async fn serve<S>(stream: TcpStream, service: S, until: Instant)
+async fn handshake(mut tls: Box<Tls>) -> Option<Stream> {
+    let done = tokio::time::timeout(HEAD_TIMEOUT, poll_fn(|cx| tls.poll_handshake(cx))).await;
+    matches!(done, Ok(Ok(()))).then_some(Stream::Tls(tls))
+}
+
+async fn serve<S>(stream: Stream, service: S, until: Instant)
 where
     S: Service<Request<Incoming>, Response = axum::response::Response, Error = std::convert::Infallible>,
 {
-    // Without it a response in two segments would wait for the peer's acknowledgement; failing costs no more.
-    let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(16 * 1024);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -4,10 +4,11 @@ mod events;
 mod verbs;
 
 use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
+use crate::net::tls::ServerName;
 use crate::plan::{
-    Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, Dns, Drain, Endpoints, Headers, Hostname, Limit, Limits,
-    Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId, Route, RouteId, Rule, RuleId,
-    Severity, Store, Timeouts, Upstream,
+    Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
+    Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId,
+    Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -21,20 +22,25 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 fn plan(token_file: Option<PathBuf>) -> Plan {
-    let backend = |name: &str, endpoints| Backend {
+    let backend = |name: &str, endpoints, tls| Backend {
         name: name.into(),
         version: "1".into(),
         endpoints,
+        tls,
         upstream: Upstream::default(),
     };
+    let files = CertificateFiles { certificate: "/run/tls/tls.crt".into(), key: "/run/tls/tls.key".into() };
+    let listener_tls = ServerTls { certificates: vec![files], client_ca: None };
+    let name = ServerName::try_from("canary.example.com").unwrap();
+    let canary_tls = BackendTls { ca: None, server_name: Some(name), certificate: None };
     let (stable, canary, rule) = (BackendId::new(0), BackendId::new(1), RuleId::new(0));
     Plan {
         hash: "abc".into(),
-        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into() }],
-        admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file },
+        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into(), tls: Some(listener_tls) }],
+        admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file, tls: None },
         backends: vec![
-            backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()])),
-            backend("canary", Endpoints::Dns { host: "canary".into(), port: 80 }),
+            backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()]), None),
+            backend("canary", Endpoints::Dns { host: "canary".into(), port: 80 }, Some(canary_tls)),
         ],
         routes: vec![Route { name: "data-tier".into() }],
         rules: vec![Rule {
@@ -119,7 +125,7 @@ fn start(view: View) -> Rig {
 fn start_with(view: View, events: EventLog) -> Rig {
     let (send, commands) = mpsc::channel(4);
     let view = Arc::new(ArcSwap::from_pointee(view));
-    let server = Server::bind(([127, 0, 0, 1], 0).into(), sources(&view, &events, send)).unwrap();
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::default(), sources(&view, &events, send)).unwrap();
     Rig { server, view, events, commands }
 }
 
@@ -182,7 +188,10 @@ fn the_config_in_force_is_shown_without_its_secrets() {
     assert_eq!(config["loadedAt"], "2026-03-01T12:34:56.789Z");
     assert_eq!(config["lastReloadError"], "line 3: no such key");
     assert_eq!(config["listeners"][0]["bound"], "0.0.0.0:8080");
+    assert_eq!(config["listeners"][0]["tls"]["certificates"][0]["keyFile"], "/run/tls/tls.key");
+    assert_eq!((&config["admin"]["tls"], &config["backends"][0]["tls"]), (&Value::Null, &Value::Null));
     assert_eq!(config["backends"][1]["endpoints"]["dns"], "canary:80");
+    assert_eq!(config["backends"][1]["tls"]["serverName"], "canary.example.com");
     assert_eq!(config["routes"][0]["rules"][0]["backendRefs"][1], json!({ "name": "canary", "weight": 10 }));
     assert_eq!(config["rollouts"][0]["rule"], "data-tier/everyone");
     assert_eq!(config["rollouts"][0]["rollback"][0]["max"], "500ms");
@@ -246,8 +255,9 @@ fn connections_that_lie_idle_or_never_read_keep_nobody_out() {
 fn a_taken_address_is_an_error_that_names_it() {
     let rig = start(view(None));
     let (commands, _) = mpsc::channel(1);
-    let error =
-        Server::bind(rig.server.local_addr(), sources(&rig.view, &rig.events, commands)).unwrap_err().to_string();
+    let error = Server::bind(rig.server.local_addr(), Arc::default(), sources(&rig.view, &rig.events, commands))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&rig.server.local_addr().to_string()) && error.contains("admin.address"), "{error}");
 }
 

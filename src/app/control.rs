@@ -2,10 +2,12 @@
 
 use super::endpoints::KnownEndpoints;
 use super::listeners::Listeners;
+use super::tls::TlsFiles;
 use super::view::Shown;
 use super::{Options, StartError, Started};
 use crate::admin::{self, Command, ConfigView, EventLog, Sources, View};
 use crate::config::{self, Watcher};
+use crate::net::tls::Acceptor;
 use crate::plan::{BackendId, Plan, Snapshot};
 use crate::proxy::{self, Workers};
 use crate::rollout::{self, Controller, Effects, VerbError};
@@ -42,7 +44,9 @@ pub(super) struct Control {
     view: Arc<ArcSwap<View>>,
     workers: Workers,
     listeners: Listeners,
+    tls: TlsFiles,
     admin: admin::Server,
+    admin_acceptor: Arc<Acceptor>,
     commands: mpsc::Sender<Command>,
     events: EventLog,
     known: KnownEndpoints,
@@ -86,6 +90,7 @@ impl Control {
         // Watched before it is read: a change in between is then noticed.
         let watcher = Watcher::new(&options.config);
         let plan = Arc::new(config::load(&options.config)?.plan);
+        let tls = TlsFiles::default().prepare(&plan)?;
         let registry = Arc::new(Registry::new(options.workers));
         // Before any address is open: it may wait for a process that is on its way out, and nobody is to wait with it.
         let store = store::open(&plan.store, &options.config)?;
@@ -93,7 +98,7 @@ impl Control {
         let opened = listeners.open(&plan.listeners, options.workers)?;
         let (clock, workers_clock) = (rollout::Clock::start(), proxy::Clock::start());
         let (results, discovered) = mpsc::channel(64);
-        let known = KnownEndpoints::new(&plan, results);
+        let known = KnownEndpoints::new(&plan, &tls, results);
         let (controller, effects) = Controller::new(&plan, store, &registry, clock.now())?;
         let endpoints = known.of(&plan);
         let mut watch = Watch::new(options.workers);
@@ -110,7 +115,8 @@ impl Control {
             events: events.reader(),
             commands: commands.clone(),
         };
-        let admin = admin::Server::bind(plan.admin.address, sources)?;
+        let admin_acceptor = Arc::new(Acceptor::new(tls.admin()));
+        let admin = admin::Server::bind(plan.admin.address, Arc::clone(&admin_acceptor), sources)?;
         tracing::info!(address = %admin.local_addr(), "admin listening");
         let mut control = Self {
             facts: ConfigFacts { hash: Arc::from(plan.hash.as_str()), ..ConfigFacts::default() },
@@ -123,7 +129,9 @@ impl Control {
             view,
             workers,
             listeners,
+            tls,
             admin,
+            admin_acceptor,
             commands,
             events,
             known,
@@ -138,7 +146,7 @@ impl Control {
             inbox: Some(Inbox { commands: received, discovered }),
         };
         control.act(effects);
-        control.listeners.change(&control.plan.listeners, opened, &control.workers);
+        control.listeners.change(&control.plan.listeners, opened, &control.tls, &control.workers);
         control.show();
         let started = Started { listeners: control.listeners.addresses(), admin: control.admin.local_addr() };
         Ok((control, started))
@@ -159,7 +167,7 @@ impl Control {
                     Request::Drain => self.leave(),
                 },
                 Some(discovered) = inbox.discovered.recv() => {
-                    self.known.found(discovered, &self.plan);
+                    self.known.found(discovered, &self.plan, &self.tls);
                     self.publish(&self.controller.canary_shares());
                 }
                 Some(command) = inbox.commands.recv() => self.obey(command),
@@ -181,6 +189,9 @@ impl Control {
         let ready = |backend: BackendId| watch.is_ready(backend, now_ms);
         let effects = self.controller.tick(&self.registry, ready, self.clock.now());
         self.act(effects);
+        if self.tls.have_changed(&self.plan) {
+            self.reload_certificates();
+        }
         let now = Instant::now();
         if now >= self.first_lookups_until {
             self.known.stop_waiting();
@@ -220,13 +231,12 @@ impl Control {
         match self.try_reload() {
             Ok(()) => {
                 self.facts.reloads += 1;
-                self.facts.last_reload_successful = true;
                 self.last_reload_error = None;
+                self.judge_files();
                 tracing::info!(config = %self.config.display(), hash = %self.facts.hash, "config loaded");
             }
             Err(error) => {
                 self.facts.reloads_refused += 1;
-                self.facts.last_reload_successful = false;
                 let report = match &error {
                     StartError::Config(error) => error.report(false),
                     other => other.to_string(),
@@ -236,6 +246,7 @@ impl Control {
                     "the config was refused; the one before stays in force"
                 );
                 self.last_reload_error = Some(report);
+                self.judge_files();
             }
         }
     }
@@ -243,6 +254,7 @@ impl Control {
     /// Everything that can fail comes before anything that changes.
     fn try_reload(&mut self) -> Result<(), StartError> {
         let plan = Arc::new(config::load(&self.config)?.plan);
+        let tls = self.tls.prepare(&plan)?;
         let opened = self.listeners.open(&plan.listeners, self.workers_count)?;
         let admin = if plan.admin.address == self.plan.admin.address {
             None
@@ -253,7 +265,7 @@ impl Control {
                 events: self.events.reader(),
                 commands: self.commands.clone(),
             };
-            Some(admin::Server::bind(plan.admin.address, sources)?)
+            Some(admin::Server::bind(plan.admin.address, Arc::clone(&self.admin_acceptor), sources)?)
         };
         if plan.store != self.plan.store {
             tracing::warn!("a change of `store` takes effect at the next start");
@@ -265,11 +277,39 @@ impl Control {
         self.plan = Arc::clone(&plan);
         self.facts.hash = Arc::from(plan.hash.as_str());
         self.loaded_at = self.clock.now().wall.to_string();
-        self.known.apply(&plan);
+        self.tls = tls;
+        self.admin_acceptor.set(self.tls.admin());
+        self.known.apply(&plan, &self.tls);
         let effects = self.controller.apply_plan(&plan, &self.registry, self.clock.now());
         self.act(effects);
-        self.listeners.change(&plan.listeners, opened, &self.workers);
+        self.listeners.change(&plan.listeners, opened, &self.tls, &self.workers);
         Ok(())
+    }
+
+    /// Takes up the certificates that lie in the plan's files now, as far as they can be used.
+    fn reload_certificates(&mut self) {
+        match self.tls.prepare(&self.plan) {
+            Ok(tls) => self.tls = tls,
+            // The plan is in force, and so is a certificate for everything in it.
+            Err(error) => tracing::error!(%error, "the certificates were not read"),
+        }
+        if self.judge_files() {
+            tracing::info!("the certificates' files have changed, and are in force");
+        }
+        self.admin_acceptor.set(self.tls.admin());
+        self.listeners.show(&self.tls);
+        self.known.apply(&self.plan, &self.tls);
+        self.publish(&self.controller.canary_shares());
+    }
+
+    /// Says what is wrong with the certificates' files; whether they, and the config, are in force as they are.
+    fn judge_files(&mut self) -> bool {
+        let problems = self.tls.problems();
+        for problem in problems {
+            tracing::error!(problem, "a certificate was refused");
+        }
+        self.facts.last_reload_successful = self.last_reload_error.is_none() && problems.is_empty();
+        problems.is_empty()
     }
 
     fn obey(&mut self, Command { rollout, verb, reply }: Command) {
@@ -318,13 +358,14 @@ impl Control {
             file: self.config.clone(),
             loaded_at: self.loaded_at.clone(),
             listeners: self.listeners.addresses(),
-            last_reload_error: self.last_reload_error.clone(),
+            last_reload_error: self.last_reload_error.clone().or_else(|| self.tls.problem()),
         };
         let shown = Shown {
             plan: &self.plan,
             not_ready,
             config: Arc::new(config),
             facts: self.facts.clone(),
+            certificates: self.tls.facts(),
             conditions: self.watch.conditions(self.workers_clock.now_ms()),
             controller: &self.controller,
             now: self.clock.now(),

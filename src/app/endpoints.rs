@@ -1,5 +1,6 @@
 //! The endpoints of every backend: what the file lists, and what discovery found last.
 
+use super::tls::TlsFiles;
 use crate::plan::{Endpoint, Endpoints, Plan};
 use crate::upstream::{Discovered, Discovery};
 use std::collections::{BTreeSet, HashMap};
@@ -20,7 +21,7 @@ pub(super) struct KnownEndpoints {
 
 impl KnownEndpoints {
     /// Begins to look up the names of `plan`; results go to `results`.
-    pub(super) fn new(plan: &Plan, results: mpsc::Sender<Discovered>) -> Self {
+    pub(super) fn new(plan: &Plan, tls: &TlsFiles, results: mpsc::Sender<Discovered>) -> Self {
         let mut known = Self {
             discovery: Discovery::new(&plan.dns.nameservers, results),
             nameservers: plan.dns.nameservers.clone(),
@@ -28,13 +29,13 @@ impl KnownEndpoints {
             endpoints: HashMap::new(),
             awaited: BTreeSet::new(),
         };
-        known.apply(plan);
+        known.apply(plan, tls);
         known.awaited = names(plan);
         known
     }
 
     /// Takes up another plan: names that stay go on being looked up as they were.
-    pub(super) fn apply(&mut self, plan: &Plan) {
+    pub(super) fn apply(&mut self, plan: &Plan, tls: &TlsFiles) {
         if self.nameservers != plan.dns.nameservers {
             self.discovery.use_nameservers(&plan.dns.nameservers);
             self.nameservers.clone_from(&plan.dns.nameservers);
@@ -43,16 +44,16 @@ impl KnownEndpoints {
         self.found.retain(|name, _| names.contains(name));
         self.awaited.retain(|name| names.contains(name));
         self.discovery.watch(&names);
-        self.settle(plan);
+        self.settle(plan, tls);
     }
 
     /// Takes in what was found.
-    pub(super) fn found(&mut self, discovered: Discovered, plan: &Plan) {
+    pub(super) fn found(&mut self, discovered: Discovered, plan: &Plan, tls: &TlsFiles) {
         let name = (discovered.host, discovered.port);
         if names(plan).contains(&name) {
             self.awaited.remove(&name);
             self.found.insert(name, discovered.addresses);
-            self.settle(plan);
+            self.settle(plan, tls);
         }
     }
 
@@ -71,10 +72,11 @@ impl KnownEndpoints {
         self.awaited.clear();
     }
 
-    fn settle(&mut self, plan: &Plan) {
+    fn settle(&mut self, plan: &Plan, tls: &TlsFiles) {
         let mut before = std::mem::take(&mut self.endpoints);
         for backend in &plan.backends {
             let known = before.remove(&backend.name).unwrap_or_default();
+            let connector = tls.backend(&backend.name);
             let addresses: &[SocketAddr] = match &backend.endpoints {
                 Endpoints::Static(addresses) => addresses,
                 Endpoints::Dns { host, port } => {
@@ -83,7 +85,8 @@ impl KnownEndpoints {
             };
             let endpoint = |address: &SocketAddr| {
                 let kept = known.iter().find(|endpoint| endpoint.address == *address);
-                kept.cloned().unwrap_or_else(|| Endpoint::new(*address))
+                let endpoint = kept.cloned().unwrap_or_else(|| Endpoint::new(*address));
+                Endpoint { tls: connector.clone(), ..endpoint }
             };
             self.endpoints.insert(Arc::clone(&backend.name), addresses.iter().map(endpoint).collect());
         }

@@ -1,6 +1,8 @@
 //! The open listeners, and how a reload changes them: first everything new is opened, then nothing can fail any more.
 
 use super::StartError;
+use super::tls::TlsFiles;
+use crate::net::tls::Acceptor;
 use crate::plan::Listener;
 use crate::proxy::{Workers, bind};
 use std::net::{SocketAddr, TcpListener};
@@ -20,6 +22,7 @@ struct Open {
     /// As the file has it: the port may be 0.
     written: SocketAddr,
     bound: SocketAddr,
+    acceptor: Arc<Acceptor>,
 }
 
 /// Sockets that are open and not yet given to the workers; dropping them closes them.
@@ -36,8 +39,8 @@ impl Listeners {
         bound.collect::<Result<_, _>>().map(Opened)
     }
 
-    /// Accepts on what was opened, and no longer on what is not in `wanted`.
-    pub(super) fn change(&mut self, wanted: &[Listener], opened: Opened, workers: &Workers) {
+    /// Accepts on what was opened, and no longer on what is not in `wanted`; all with the certificates of `tls`.
+    pub(super) fn change(&mut self, wanted: &[Listener], opened: Opened, tls: &TlsFiles, workers: &Workers) {
         self.open.retain_mut(|open| {
             let stays = wanted.iter().find(|listener| open.is(listener));
             if let Some(listener) = stays {
@@ -48,13 +51,20 @@ impl Listeners {
             }
             stays.is_some()
         });
+        self.show(tls);
         for (listener, sockets) in opened.0 {
             let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
             let key = Arc::from(bound.to_string());
-            workers.listen(&key, sockets);
-            tracing::info!(listener = %listener.name, address = %bound, "listening");
-            self.open.push(Open { key, name: listener.name, written: listener.address, bound });
+            let acceptor = Arc::new(Acceptor::new(tls.listener(&listener.name)));
+            workers.listen(&key, sockets, &acceptor);
+            tracing::info!(listener = %listener.name, address = %bound, tls = listener.tls.is_some(), "listening");
+            self.open.push(Open { key, name: listener.name, written: listener.address, bound, acceptor });
         }
+    }
+
+    /// From now on connections begin with the certificates of `tls`, or in clear where it has none.
+    pub(super) fn show(&self, tls: &TlsFiles) {
+        self.open.iter().for_each(|open| open.acceptor.set(tls.listener(&open.name)));
     }
 
     /// Each with its name and the address that it is bound to.

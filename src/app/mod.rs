@@ -8,6 +8,7 @@
 mod control;
 mod endpoints;
 mod listeners;
+mod tls;
 mod view;
 
 use crate::{admin, config, proxy, store};
@@ -18,6 +19,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
+
+pub use tls::TlsError;
 
 /// What a process is started with; everything else is in the file.
 #[derive(Debug, Clone)]
@@ -34,6 +37,9 @@ pub enum StartError {
     /// The config cannot be obeyed.
     #[error(transparent)]
     Config(#[from] config::LoadError),
+    /// A certificate, or what belongs to it, cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A listener's address cannot be opened.
     #[error("listener `{listener}`: {source}")]
     Listen {

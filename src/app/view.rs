@@ -3,7 +3,7 @@
 use crate::admin::{ConfigView, RolloutView, View};
 use crate::plan::Plan;
 use crate::rollout::{Controller, Now, Phase, RolloutStatus};
-use crate::stats::export::{ConfigFacts, EndpointFacts, Facts, RolloutFacts};
+use crate::stats::export::{CertificateFacts, ConfigFacts, EndpointFacts, Facts, RolloutFacts};
 use crate::upstream::Conditions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ pub(super) struct Shown<'a> {
     pub(super) not_ready: Vec<String>,
     pub(super) config: Arc<ConfigView>,
     pub(super) facts: ConfigFacts,
+    pub(super) certificates: Vec<CertificateFacts>,
     /// How each backend's endpoints stand.
     pub(super) conditions: Vec<Conditions>,
     pub(super) controller: &'a Controller,
@@ -34,7 +35,12 @@ impl Shown<'_> {
             let &Conditions { ready, resting, unhealthy, ejected } = conditions;
             EndpointFacts { backend: Arc::clone(&backend.name), ready, resting, unhealthy, ejected }
         });
-        let facts = Facts { config: self.facts, endpoints: endpoints.collect(), rollouts: rollouts.collect() };
+        let facts = Facts {
+            config: self.facts,
+            endpoints: endpoints.collect(),
+            rollouts: rollouts.collect(),
+            certificates: self.certificates,
+        };
         let shown = statuses.into_iter().map(|status| RolloutView { name: Arc::clone(&status.name), status });
         View { not_ready: self.not_ready, config: Some(self.config), rollouts: shown.collect(), facts: Arc::new(facts) }
     }

@@ -228,7 +228,7 @@ fn base(url: &str) -> Result<String, ClientError> {
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let uri: Uri = full.parse().map_err(|error: hyper::http::uri::InvalidUri| wrong(&error.to_string()))?;
     if uri.scheme_str() != Some("http") {
-        return Err(wrong("the admin address speaks plain http"));
+        return Err(wrong("these commands speak plain http; behind admin.tls, curl can call the API"));
     }
     if uri.host().is_none_or(str::is_empty) {
         return Err(wrong("it names no host"));

@@ -15,6 +15,7 @@ mod rollouts;
 mod routes;
 mod settings;
 mod tell;
+mod tls;
 mod upstream;
 
 pub(crate) use settings::defaults;

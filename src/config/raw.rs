@@ -10,6 +10,7 @@ mod routes;
 mod settings;
 mod tell;
 mod texts;
+mod tls;
 
 pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
 pub(super) use limits::{Limit, Prometheus};
@@ -21,6 +22,7 @@ pub(super) use texts::{
     AddressText, BoundText, ComparisonText, DurationText, FactorText, LabelText, RateText, SizeText, TimeoutText,
     VersionText, WeightText,
 };
+pub(super) use tls::{BackendTls, ServerTls};
 
 use super::at::At;
 use schemars::JsonSchema;
@@ -67,6 +69,8 @@ pub(super) struct Listener {
     pub(super) name: At<String>,
     /// Address and port, as in `0.0.0.0:8080` or `[::]:8080` (which takes IPv4 too). Port 0 takes any free one.
     pub(super) address: At<AddressText>,
+    /// With it, clients speak TLS here. Default: in clear.
+    pub(super) tls: Option<At<ServerTls>>,
 }
 
 /// The operators' listener.
@@ -78,6 +82,8 @@ pub(super) struct Admin {
     /// The file that holds the bearer token for calls that change something; relative to this file. Without one, such
     /// calls must come over loopback.
     pub(super) token_file: Option<At<String>>,
+    /// With it, operators and scrapers speak TLS here. Default: in clear.
+    pub(super) tls: Option<At<ServerTls>>,
 }
 
 /// One version of a service.
@@ -90,6 +96,8 @@ pub(super) struct Backend {
     pub(super) version: Option<At<VersionText>>,
     /// Where its endpoints come from.
     pub(super) endpoints: At<Endpoints>,
+    /// With it, Serin speaks TLS to the endpoints. Default: in clear.
+    pub(super) tls: Option<At<BackendTls>>,
     /// Asks the endpoints how they are. Default: nobody asks.
     pub(super) health: Option<At<HealthCheck>>,
     /// Ejects endpoints whose requests fail. Default: three failed connects in a row rest an endpoint, nothing else.
@@ -121,10 +129,5 @@ pub(super) enum Endpoints {
 
 /// Keys that the design has and this version has not: named, so that nobody takes them for typos.
 pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
-    matches!(
-        (owner, key),
-        ("Rule", "filters" | "retry" | "timeouts")
-            | ("BackendRef", "filters")
-            | ("Config" | "Listener" | "Admin" | "Backend", "tls")
-    )
+    matches!((owner, key), ("Rule", "filters" | "retry" | "timeouts") | ("BackendRef", "filters") | ("Config", "tls"))
 }

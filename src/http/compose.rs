@@ -15,6 +15,8 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Inbound {
     /// The client's address.
     pub client: IpAddr,
+    /// The client came over TLS.
+    pub secure: bool,
     /// Where the client connected to: the `Host` of a request that names none.
     pub local: SocketAddr,
     /// Which fields are added.
@@ -118,7 +120,11 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
     if forwarded {
         forwarded_for(out, head.fields, inbound.client);
         if !seen.proto {
-            out.extend_from_slice(b"x-forwarded-proto: http\r\n");
+            if inbound.secure {
+                out.extend_from_slice(b"x-forwarded-proto: https\r\n");
+            } else {
+                out.extend_from_slice(b"x-forwarded-proto: http\r\n");
+            }
         }
         if let Some(authority) = head.authority.filter(|_| !seen.host) {
             line(out, b"x-forwarded-host", authority.as_bytes());

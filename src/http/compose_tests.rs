@@ -9,6 +9,7 @@ fn forwarded(headers: Headers, text: &str) -> String {
     let mut slots = slots();
     let Ok(Progress::Complete(head, _)) = RequestHead::parse(text.as_bytes(), &mut slots, LIMITS) else { panic!() };
     let inbound = Inbound {
+        secure: false,
         client: IpAddr::from([10, 0, 0, 7]),
         local: SocketAddr::from(([10, 0, 0, 1], 80)),
         headers,

@@ -5,6 +5,7 @@
 //! keeps its copy. What else takes an endpoint out of use (its health, an ejection) is decided by one thread, which
 //! reads what is collected here and publishes another snapshot.
 
+use crate::net::tls::Connector;
 use crate::stats::Outcomes;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -18,12 +19,24 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Kept by the address for as long as it is in the backend, over any number of snapshots.
     pub health: Arc<Health>,
+    /// How connections to it begin; `None`: in clear.
+    pub tls: Option<Arc<Connector>>,
 }
 
 impl Endpoint {
-    /// A healthy endpoint that nobody has tried.
+    /// A healthy endpoint that nobody has tried, in clear.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, health: Arc::default() }
+        Self { address, health: Arc::default(), tls: None }
+    }
+
+    /// Whether connections to one are as good as connections to the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        same_tls && Arc::ptr_eq(&self.health, &other.health)
     }
 }
 

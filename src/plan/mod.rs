@@ -17,6 +17,7 @@ mod snapshot;
 mod split;
 mod sticky;
 mod tell;
+mod tls;
 mod upstream;
 
 pub use available::{Available, Standing};
@@ -31,6 +32,7 @@ pub use snapshot::{RefShards, Snapshot};
 pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
+pub use tls::{BackendTls, CertificateFiles, ServerTls};
 pub use upstream::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
 
 use std::net::SocketAddr;
@@ -79,6 +81,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Unique among the listeners; `[::]` also accepts IPv4.
     pub address: SocketAddr,
+    /// `None`: in clear.
+    pub tls: Option<ServerTls>,
 }
 
 /// The operators' listener.
@@ -88,6 +92,8 @@ pub struct Admin {
     pub address: SocketAddr,
     /// The file that holds the bearer token that mutating calls must show. Without one they must come over loopback.
     pub token_file: Option<PathBuf>,
+    /// `None`: in clear.
+    pub tls: Option<ServerTls>,
 }
 
 /// One version of a service.
@@ -99,6 +105,8 @@ pub struct Backend {
     pub version: Arc<str>,
     /// Where its endpoints come from.
     pub endpoints: Endpoints,
+    /// `None`: in clear.
+    pub tls: Option<BackendTls>,
     /// How it is kept well.
     pub upstream: Upstream,
 }

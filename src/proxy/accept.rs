@@ -5,8 +5,10 @@
 
 use super::serve::serve;
 use super::worker::{Command, Worker};
+use crate::net::tls::{Acceptor, ServerConfig};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,7 +18,12 @@ use tokio::sync::watch;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts on `listener` until `stop` is set or dropped, and then once more whoever is already connected.
-pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+pub(super) async fn accept(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    acceptor: Arc<Acceptor>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -24,7 +31,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, mut stop: 
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => place(&worker, stream, peer),
+            Ok((stream, peer)) => place(&worker, stream, acceptor.config(), peer),
             // A connection that was reset while it waited is no reason to stop.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -40,30 +47,30 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, mut stop: 
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            take(&worker, stream, peer);
+            take(&worker, stream, acceptor.config(), peer);
         }
     }
 }
 
 /// Serves a connection here, or gives it away.
-fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+fn place(worker: &Rc<Worker>, stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
     let mine = worker.loads[worker.id].load(Relaxed);
     let (fewest, other) =
         worker.loads.iter().map(|load| load.load(Relaxed)).zip(0..).min().expect("there is at least one worker");
     if mine <= fewest + 2 + fewest / 8 {
-        take(worker, stream, peer);
+        take(worker, stream, tls, peer);
     } else if let Ok(stream) = stream.into_std()
-        && let Err(gone) = worker.peers[other].send(Command::Serve(stream, peer))
-        && let Command::Serve(stream, peer) = gone.0
+        && let Err(gone) = worker.peers[other].send(Command::Serve(stream, tls, peer))
+        && let Command::Serve(stream, tls, peer) = gone.0
         && let Ok(stream) = TcpStream::from_std(stream)
     {
         // A worker that has drained already takes nothing any more.
-        take(worker, stream, peer);
+        take(worker, stream, tls, peer);
     }
 }
 
 /// Serves a connection here, unless there are too many.
-pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
     let load = &worker.loads[worker.id];
     if load.load(Relaxed) >= worker.max_connections() {
         worker.warn_full();
@@ -71,7 +78,7 @@ pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     }
     let open = Open::new(Rc::clone(worker));
     tokio::task::spawn_local(async move {
-        serve(Rc::clone(&open.0), stream, peer).await;
+        serve(Rc::clone(&open.0), stream, tls, peer).await;
     });
 }
 

@@ -6,11 +6,11 @@
 
 use super::buffer::{Buffer, Buffers};
 use crate::http::{BodyLength, ChunkError, Decoder, HeadLimits, Transfer};
+use crate::net::Stream;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// One direction of an exchange.
 #[derive(Debug)]
@@ -162,8 +162,8 @@ impl Pump {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
+        source: &mut Stream,
+        sink: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<Result<(), PumpError>> {
         loop {
@@ -181,7 +181,7 @@ impl Pump {
     pub(super) fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,
-        sink: &mut TcpStream,
+        sink: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<io::Result<()>> {
         if let Some(buffer) = &mut self.buffer {
@@ -196,13 +196,13 @@ impl Pump {
             self.tail_written += ready!(Pin::new(&mut *sink).poll_write(cx, &self.tail[self.tail_written..]))?;
         }
         self.tail = Vec::new();
-        Poll::Ready(Ok(()))
+        Pin::new(sink).poll_flush(cx)
     }
 
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut TcpStream,
+        source: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<Result<(), PumpError>> {
         ready!(source.poll_read_ready(cx)).map_err(|_| PumpError::Source)?;
@@ -239,4 +239,37 @@ fn chunk_size(size: usize, room: &mut [u8; 8]) -> &[u8] {
     }
     room[digits..digits + 2].copy_from_slice(b"\r\n");
     &room[..digits + 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tls::tests::{fill, pair};
+    use std::future::poll_fn;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A body of which all that came has been taken by the sink, and not all of it sent: the rest must not wait for more
+    /// to come, which may be never.
+    #[tokio::test]
+    async fn a_pump_waits_for_its_sink_until_what_it_wrote_has_gone_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut source = Stream::Plain(listener.accept().await.unwrap().0);
+        let (mut sink, mut client) = pair().await;
+        let taken = fill(&mut sink).await;
+        assert!(sink.has_unsent());
+        let (buffers, limits) = (Buffers::default(), HeadLimits { bytes: 1_024, fields: 1 });
+        let mut pump = Pump::new(BodyLength::Sized(1), Transfer::AsIs, limits);
+        assert!(poll_fn(|cx| Poll::Ready(pump.poll(cx, &mut source, &mut sink, &buffers).is_pending())).await);
+        assert_eq!(pump.waits_for(), Side::Sink);
+        let pumped = poll_fn(|cx| match pump.poll(cx, &mut source, &mut sink, &buffers) {
+            Poll::Pending if pump.waits_for() == Side::Sink => Poll::Pending,
+            polled => Poll::Ready(polled.is_pending()),
+        });
+        let mut bytes = vec![0; taken];
+        let (read, waits) = tokio::join!(client.read_exact(&mut bytes), pumped);
+        read.unwrap();
+        assert!(waits && !sink.has_unsent());
+    }
 }

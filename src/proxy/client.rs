@@ -4,19 +4,19 @@ use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Progress, Reason, Refusal, RequestHead, Scan, compose_reply, slots};
+use crate::net::Stream;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Client {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     /// What has been read and belongs to no request yet.
@@ -144,7 +144,10 @@ impl Client {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            Poll::Ready(true)
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Pending if self.deadline.passed() => Poll::Ready(false),
+                flushed => flushed.map(|flushed| flushed.is_ok()),
+            }
         })
         .await;
         worker.buffers.give_head(reply);
@@ -154,11 +157,16 @@ impl Client {
     /// Closes gently: a client that is still sending would otherwise lose the response to a reset (RFC 9112 section
     /// 9.6).
     pub(super) async fn linger(&mut self, buffers: &Buffers) {
-        if socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write).is_err() {
-            return;
-        }
         self.deadline.set(Some(LINGER));
+        let mut shut = false;
         poll_fn(|cx| {
+            while !shut {
+                match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => shut = true,
+                    Poll::Pending if !self.deadline.passed() => return Poll::Pending,
+                    _ => return Poll::Ready(()),
+                }
+            }
             loop {
                 self.input.take().into_iter().for_each(|buffer| buffers.give(buffer));
                 match self.poll_fill(cx, buffers) {
@@ -171,9 +179,8 @@ impl Client {
         .await;
     }
 
-    /// Polls `future` until the deadline passes.
-    pub(super) async fn within_deadline<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
+    /// Polls `future` until the deadline passes. Pinned by the caller: given by value it would be held twice.
+    pub(super) async fn within_deadline<F: Future>(&self, mut future: Pin<&mut F>) -> Option<F::Output> {
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if self.deadline.passed() => Poll::Ready(None),

@@ -10,13 +10,13 @@ use super::buffer::Buffer;
 use super::client::Client;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Version};
+use crate::net::Stream;
 use crate::plan::Timeouts;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A request, composed for the backend.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub(super) struct Seen {
 pub(super) struct Exchange<'a> {
     pub(super) worker: &'a Worker,
     pub(super) client: &'a mut Client,
-    pub(super) upstream: &'a mut TcpStream,
+    pub(super) upstream: &'a mut Stream,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) seen: Seen,
     head_sent: usize,
@@ -108,7 +108,7 @@ impl<'a> Exchange<'a> {
     pub(super) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
-        upstream: &'a mut TcpStream,
+        upstream: &'a mut Stream,
         outgoing: &'a mut Outgoing,
     ) -> Self {
         Self {
@@ -168,6 +168,7 @@ impl<'a> Exchange<'a> {
             }
         }
         if self.outgoing.body.is_over() {
+            self.request_failed = ready!(Pin::new(&mut *self.upstream).poll_flush(cx)).is_err();
             return Poll::Ready(Ok(()));
         }
         let sent_nothing = self.head_sent == 0 && self.outgoing.body.written() == 0;
@@ -227,6 +228,9 @@ impl<'a> Exchange<'a> {
         while self.prelude_sent < self.prelude.len() {
             let rest = &self.prelude[self.prelude_sent..];
             self.prelude_sent += ready!(Pin::new(&mut self.client.stream).poll_write(cx, rest))?;
+        }
+        if self.prelude_sent > 0 {
+            ready!(Pin::new(&mut self.client.stream).poll_flush(cx))?;
         }
         self.prelude.clear();
         self.prelude_sent = 0;

@@ -11,8 +11,9 @@ use crate::http::{
 };
 use crate::plan::Snapshot;
 use crate::stats::{Cause, Exchange as Record, Shard};
-use crate::upstream::{Backend, Lease, Pool};
+use crate::upstream::{Backend, ConnectError, Lease, Pool};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -153,14 +154,20 @@ async fn lease(
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
-    match client.within_deadline(pool.connect(worker.now_ms())).await {
+    match client.within_deadline(pin!(pool.connect(worker.now_ms()))).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)
         }
-        Some(Err(_)) => {
+        Some(Err(error)) => {
             health.connect_failed(worker.now_ms());
-            Err(Tried::ConnectFailed)
+            Err(match error {
+                ConnectError::Socket(_) => Tried::ConnectFailed,
+                ConnectError::Tls(error) => {
+                    worker.warn_handshake(pool.endpoint().address, &error);
+                    Tried::HandshakeFailed
+                }
+            })
         }
         None => {
             health.connect_failed(worker.now_ms());
@@ -218,6 +225,7 @@ impl Forwarded {
         let plan = &snapshot.plan;
         let inbound = Inbound {
             client: client.peer.ip(),
+            secure: client.stream.is_secure(),
             local: client.local,
             headers: plan.headers,
             request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
@@ -284,6 +292,7 @@ enum Tried {
     Overload,
     ConnectFailed,
     ConnectTimeout,
+    HandshakeFailed,
     Exchange(End),
     Switched(Box<Tunnel>),
 }
@@ -310,6 +319,7 @@ impl Outcome {
             Tried::NoEndpoint => failed(Reason::NoEndpoint, Cause::Connect),
             Tried::Overload => failed(Reason::Overload, Cause::Overload),
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
+            Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
             Tried::Switched(tunnel) => whole(Next::Tunnel(tunnel)),
             Tried::Exchange(end) => match end {

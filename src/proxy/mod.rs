@@ -15,6 +15,7 @@ mod clock;
 mod deadline;
 mod exchange;
 mod forward;
+mod handshake;
 mod listen;
 mod run;
 mod serve;

@@ -2,27 +2,38 @@
 
 use super::client::{Client, Ended};
 use super::forward::{Next, forward};
+use super::handshake::handshake;
 use super::worker::Worker;
 use crate::http::Reason;
+use crate::net::Stream;
+use crate::net::tls::{ServerConfig, Tls};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// Serves `stream` until it is closed.
-pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+/// Serves the client at the other end of `socket`, after a handshake if there is `tls`, until it is closed.
+pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
     // A socket that has no address any more was reset before its turn came.
-    let Ok(local) = stream.local_addr() else { return };
+    let Ok(local) = socket.local_addr() else { return };
     let deadline = worker.deadlines.register();
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let mut client = Client { stream, peer, local, input: None, deadline };
     poll_fn(|cx| {
-        client.deadline.watch(cx);
+        deadline.watch(cx);
         Poll::Ready(())
     })
     .await;
+    let stream = match tls {
+        None => Stream::Plain(socket),
+        Some(config) => {
+            let tls = Tls::server(socket, config).expect("a config that was made can be served from");
+            let Some(stream) = handshake(&worker, &deadline, tls).await else { return };
+            stream
+        }
+    };
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let mut client = Client { stream, peer, local, input: None, deadline };
     let mut next = Next::Request;
     loop {
         next = match next {
@@ -43,7 +54,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
             }
             Next::Cut => {
                 // Not an orderly end: a body that ends with its connection would look whole.
-                let _ = socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO));
+                client.stream.cut();
                 break;
             }
         };
@@ -56,7 +67,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
 mod tests {
     use super::*;
 
-    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, SocketAddr) -> F) -> usize {
+    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Option<Arc<ServerConfig>>, SocketAddr) -> F) -> usize {
         size_of::<F>()
     }
 

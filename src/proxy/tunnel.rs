@@ -19,16 +19,14 @@ use super::client::Client;
 use super::forward::Next;
 use super::worker::Worker;
 use crate::http::{BodyLength, HeadLimits, Transfer};
+use crate::net::Stream;
 use crate::stats::WorkerCounters;
 use crate::upstream::{Lease, Pending};
-use socket2::SockRef;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 /// A connection to a backend that has switched protocols, and what is on its way.
 #[derive(Debug)]
@@ -97,7 +95,7 @@ impl Tunnel {
         }
         let broken = [&*to_upstream, to_client].into_iter().any(|direction| direction.stage == Stage::Broken);
         if broken || client.deadline.passed() {
-            let _ = SockRef::from(&*lease.stream()).set_linger(Some(Duration::ZERO));
+            lease.stream().cut();
             return Poll::Ready(Next::Cut);
         }
         if polled.0.is_pending() || polled.1.is_pending() {
@@ -124,13 +122,7 @@ impl Direction {
     }
 
     /// Moves what can be moved now. Ready when nothing will move any more; it may be polled again all the same.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
-        buffers: &Buffers,
-    ) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>, source: &mut Stream, sink: &mut Stream, buffers: &Buffers) -> Poll<()> {
         loop {
             self.stage = match self.stage {
                 Stage::Moving => match ready!(self.pump.poll(cx, source, sink, buffers)) {

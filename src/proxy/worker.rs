@@ -4,6 +4,7 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
 use crate::http::HeadLimits;
+use crate::net::tls::{Acceptor, ServerConfig};
 use crate::plan::{Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
 use crate::upstream::{Pools, Seat};
@@ -21,12 +22,13 @@ use tokio::sync::{Notify, mpsc};
 /// What a worker is told to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Accept connections there, under this name.
-    Listen(Arc<str>, TcpListener),
+    /// Accept connections there, under this name, that begin like this.
+    Listen(Arc<str>, TcpListener, Arc<Acceptor>),
     /// Stop accepting there. Its connections go on.
     Unlisten(Arc<str>),
-    /// Serve a connection that another worker accepted.
-    Serve(TcpStream, SocketAddr),
+    /// Serve a connection that another worker accepted, and that begins with a handshake if there is something to say in
+    /// it.
+    Serve(TcpStream, Option<Arc<ServerConfig>>, SocketAddr),
     /// Stop accepting, tell clients to close, and end when the last one has.
     Drain,
 }
@@ -61,6 +63,7 @@ pub(super) struct Worker {
     date_s: Cell<u64>,
     pub(super) draining: Cell<bool>,
     full_since_ms: Cell<Option<u64>>,
+    handshake_failed_ms: Cell<Option<u64>>,
 }
 
 /// A snapshot, and this worker's connections to its endpoints.
@@ -99,6 +102,7 @@ impl Worker {
             date_s: Cell::new(0),
             draining: Cell::new(false),
             full_since_ms: Cell::new(None),
+            handshake_failed_ms: Cell::new(None),
         };
         worker.write_date();
         worker
@@ -135,6 +139,15 @@ impl Worker {
             self.full_since_ms.set(Some(now));
             let limit = self.max_connections();
             tracing::warn!(worker = self.id, limit, "closing new connections: limits.connectionsPerWorker is reached");
+        }
+    }
+
+    /// Says, once in ten seconds, that handshakes with a backend fail: the counters do not say why.
+    pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &std::io::Error) {
+        let now = self.now_ms();
+        if self.handshake_failed_ms.get().is_none_or(|said| now - said > 10_000) {
+            self.handshake_failed_ms.set(Some(now));
+            tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
         }
     }
 

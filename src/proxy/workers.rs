@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::run::run;
 use super::worker::{Command, Parts};
+use crate::net::tls::Acceptor;
 use crate::plan::Snapshot;
 use crate::stats::Registry;
 use arc_swap::ArcSwap;
@@ -61,11 +62,12 @@ impl Workers {
         Ok(Self { commands, threads, loads })
     }
 
-    /// Accepts connections on `listeners`, one for each worker, under a `name` of the caller's.
-    pub fn listen(&self, name: &Arc<str>, listeners: Vec<TcpListener>) {
+    /// Accepts connections on `listeners`, one for each worker, under a `name` of the caller's; they begin as `acceptor`
+    /// says at the time.
+    pub fn listen(&self, name: &Arc<str>, listeners: Vec<TcpListener>, acceptor: &Arc<Acceptor>) {
         for (commands, listener) in self.commands.iter().zip(listeners) {
             // A worker that is gone has drained, and the process is ending.
-            let _ = commands.send(Command::Listen(Arc::clone(name), listener));
+            let _ = commands.send(Command::Listen(Arc::clone(name), listener, Arc::clone(acceptor)));
         }
     }
 

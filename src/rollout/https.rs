@@ -1,16 +1,14 @@
-//! The HTTP client of the judge, and the one place where TLS gets its cryptography and its roots.
+//! The HTTP client of the judge.
 
+use crate::net::tls::{Role, certificate_authorities, provider};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Speaks `http` and `https`, HTTP/1.1, and keeps no connection: what the judge has to say is said once in a while.
 /// It follows no redirect.
@@ -34,24 +32,12 @@ pub(super) fn client() -> Client {
 /// # Errors
 /// What is wrong with the file, with its name.
 pub(super) fn client_trusting(path: &Path) -> Result<Client, String> {
-    let wrong = |what: String| format!("caFile {}: {what}", path.display());
-    let unreadable = |error: pem::Error| match error {
-        pem::Error::Io(error) => wrong(super::call::cause(&error)),
-        pem::Error::NoItemsFound => wrong("it holds no certificate in PEM".to_owned()),
-        other => wrong(format!("it is not PEM: {other}")),
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        roots.add(certificate.map_err(unreadable)?).map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong("it holds no certificate in PEM".to_owned()));
-    }
+    let roots = certificate_authorities(path, Role::Ca).map_err(|error| error.to_string())?;
     Ok(with(builder().with_root_certificates(roots).with_no_client_auth()))
 }
 
 fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
-    ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+    ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring has the cipher suites of TLS 1.2 and 1.3")
 }

@@ -45,11 +45,13 @@ pub enum Cause {
     Truncated,
     /// What it sent is not HTTP/1.1.
     BadResponse,
+    /// A connection was open, and the TLS handshake on it failed.
+    Tls,
 }
 
 impl Cause {
     /// Every cause, in the order of their counters.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Status,
         Self::Overload,
         Self::Connect,
@@ -59,6 +61,7 @@ impl Cause {
         Self::Reset,
         Self::Truncated,
         Self::BadResponse,
+        Self::Tls,
     ];
 
     /// The value of the label `cause`.
@@ -73,6 +76,7 @@ impl Cause {
             Self::Reset => "reset",
             Self::Truncated => "truncated",
             Self::BadResponse => "bad-response",
+            Self::Tls => "tls",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! writer suffices here too; the reader takes the difference.
 
 use super::histogram::increase;
+use crate::net::tls::HandshakeFailure;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What one worker counts beside its exchanges with backends. One thread writes, any thread reads.
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct WorkerCounters {
     clients: Connections,
     upstreams: Connections,
+    /// By [`HandshakeFailure`].
+    handshakes_failed: [AtomicU64; HandshakeFailure::ALL.len()],
     tunnels: Connections,
     /// What tunnels carried, in bytes: from clients, and to them.
     tunnelled: [AtomicU64; 2],
@@ -38,6 +41,7 @@ impl Default for WorkerCounters {
             upstreams: Connections::default(),
             tunnels: Connections::default(),
             tunnelled: Default::default(),
+            handshakes_failed: Default::default(),
             refused,
         }
     }
@@ -62,6 +66,11 @@ impl WorkerCounters {
     /// A connection to an endpoint is gone, whoever closed it.
     pub fn upstream_closed(&self) {
         increase(&self.upstreams.closed, 1);
+    }
+
+    /// A client's TLS handshake came to nothing.
+    pub fn handshake_failed(&self, why: HandshakeFailure) {
+        increase(&self.handshakes_failed[why as usize], 1);
     }
 
     /// A connection was switched to another protocol.
@@ -90,6 +99,9 @@ impl WorkerCounters {
     pub fn add_to(&self, totals: &mut WorkerTotals) {
         self.clients.add_to(&mut totals.clients);
         self.upstreams.add_to(&mut totals.upstreams);
+        for (total, failed) in totals.handshakes_failed.iter_mut().zip(&self.handshakes_failed) {
+            *total += failed.load(Relaxed);
+        }
         self.tunnels.add_to(&mut totals.tunnels);
         totals.bytes_from_clients += self.tunnelled[0].load(Relaxed);
         totals.bytes_to_clients += self.tunnelled[1].load(Relaxed);
@@ -114,6 +126,7 @@ pub struct WorkerTotals {
     pub clients: ConnectionTotals,
     /// The connections to endpoints.
     pub upstreams: ConnectionTotals,
+    handshakes_failed: [u64; HandshakeFailure::ALL.len()],
     /// The tunnels; each is also one connection of either side.
     pub tunnels: ConnectionTotals,
     /// Bytes that tunnels carried from clients.
@@ -144,6 +157,7 @@ impl Default for WorkerTotals {
         Self {
             clients: ConnectionTotals::default(),
             upstreams: ConnectionTotals::default(),
+            handshakes_failed: Default::default(),
             tunnels: ConnectionTotals::default(),
             bytes_from_clients: 0,
             bytes_to_clients: 0,
@@ -153,6 +167,11 @@ impl Default for WorkerTotals {
 }
 
 impl WorkerTotals {
+    /// The clients' TLS handshakes that came to nothing, by cause.
+    pub fn handshakes_failed(&self) -> impl Iterator<Item = (HandshakeFailure, u64)> {
+        HandshakeFailure::ALL.into_iter().zip(self.handshakes_failed)
+    }
+
     /// The codes that requests were refused with, with their counts.
     pub fn refused(&self) -> impl Iterator<Item = (u16, u64)> {
         (FIRST_REFUSAL..).zip(&self.refused).filter(|(_, count)| **count > 0).map(|(code, count)| (code, *count))

@@ -44,10 +44,13 @@ impl Backend {
         seat: Seat,
         counters: &Arc<WorkerCounters>,
     ) -> Self {
-        let kept = |endpoint: &Endpoint| known.clone().find(|pool| pool.is_of(endpoint));
-        let load = endpoints.all.iter().find_map(kept).map_or_else(Rc::default, |pool| Rc::clone(pool.load()));
+        // Connections from before other certificates came are not used again, and count as long as they are open.
+        let of = |endpoint: &Endpoint| known.clone().find(|pool| pool.is_of(endpoint));
+        let load = endpoints.all.iter().find_map(of).map_or_else(Rc::default, |pool| Rc::clone(pool.load()));
         let pool = |endpoint: &Endpoint| {
-            kept(endpoint)
+            let mut known = known.clone();
+            known
+                .find(|pool| pool.serves(endpoint))
                 .cloned()
                 .unwrap_or_else(|| Rc::new(Pool::new(endpoint.clone(), Rc::clone(&load), Arc::clone(counters))))
         };

@@ -6,6 +6,7 @@
 
 mod backend;
 mod breaker;
+mod connect;
 mod discovery;
 mod health;
 mod pick;
@@ -13,6 +14,7 @@ mod pool;
 
 pub use backend::{Backend, Seat};
 pub use breaker::Opening;
+pub use connect::ConnectError;
 pub use discovery::{Discovered, Discovery};
 pub use health::{Conditions, Watch};
 pub use pool::{Lease, Pending, Pool, Pools};

@@ -2,13 +2,13 @@
 
 use super::backend::{Backend, Seat};
 use super::breaker::{Load, Open};
+use super::connect::{ConnectError, connect};
+use crate::net::Stream;
 use crate::plan::{BackendId, Endpoint, Snapshot};
 use crate::stats::WorkerCounters;
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 /// One worker's side of every backend of a snapshot.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ struct Idle {
 /// A connection that is counted for as long as it is open.
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     opened_ms: u64,
     /// By how many 2,560ths its life is shortened.
     shortened: u8,
@@ -74,7 +74,7 @@ impl Pools {
     /// Closes what has been idle since before `since_ms`, or was closed by its peer.
     pub fn sweep(&self, since_ms: u64) {
         for pool in self.all() {
-            pool.idle.borrow_mut().retain(|idle| idle.since_ms >= since_ms && is_quiet(&idle.connection.stream));
+            pool.idle.borrow_mut().retain_mut(|idle| idle.since_ms >= since_ms && idle.connection.stream.is_quiet());
         }
     }
 
@@ -99,6 +99,11 @@ impl Pool {
     /// Whether it is for this endpoint, and not for one that had the same address once.
     pub(super) fn is_of(&self, endpoint: &Endpoint) -> bool {
         Arc::ptr_eq(&self.endpoint.health, &endpoint.health)
+    }
+
+    /// Whether its connections are as good as those that would be opened to this endpoint now.
+    pub(super) fn serves(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint.is_same(endpoint)
     }
 
     /// The connections of the backend that it belongs to.
@@ -128,8 +133,8 @@ impl Pool {
     /// cannot be sent twice.
     pub fn reuse(self: &Rc<Self>, careful: bool) -> Option<Lease> {
         loop {
-            let Idle { connection, .. } = self.idle.borrow_mut().pop()?;
-            if is_quiet(&connection.stream) && !(careful && is_closed(&connection.stream)) {
+            let Idle { mut connection, .. } = self.idle.borrow_mut().pop()?;
+            if connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
                 return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
@@ -148,10 +153,9 @@ impl Pool {
     /// A new connection.
     ///
     /// # Errors
-    /// The system's, when the endpoint does not accept it.
-    pub async fn connect(self: &Rc<Self>, now_ms: u64) -> io::Result<Lease> {
-        let stream = TcpStream::connect(self.endpoint.address).await?;
-        stream.set_nodelay(true)?;
+    /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
+    pub async fn connect(self: &Rc<Self>, now_ms: u64) -> Result<Lease, ConnectError> {
+        let stream = connect(&self.endpoint).await?;
         self.counters.upstream_opened();
         let (counters, open) = (Arc::clone(&self.counters), self.load.opened());
         let shortened = rand::random();
@@ -162,7 +166,7 @@ impl Pool {
 
 impl Lease {
     /// The connection itself.
-    pub fn stream(&mut self) -> &mut TcpStream {
+    pub fn stream(&mut self) -> &mut Stream {
         &mut self.connection.stream
     }
 
@@ -184,6 +188,10 @@ impl Lease {
 
     /// Keeps the connection for the next request. Its exchange is over and nothing more is expected on it.
     pub(super) fn keep(self, now_ms: u64) {
+        // A backend that answered without taking all of the request is not to find the rest before the next one.
+        if self.connection.stream.has_unsent() {
+            return;
+        }
         self.pool.idle.borrow_mut().push(Idle { connection: self.connection, since_ms: now_ms });
     }
 }
@@ -198,16 +206,4 @@ impl Drop for Pending {
     fn drop(&mut self) {
         self.0.pending.set(self.0.pending.get() - 1);
     }
-}
-
-/// Nothing has arrived, not even the end. No system call unless the runtime has seen the socket become readable.
-fn is_quiet(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// The kernel knows of an end, or of bytes, that the runtime has not been told of.
-fn is_closed(stream: &TcpStream) -> bool {
-    let mut byte = [std::mem::MaybeUninit::uninit()];
-    let peeked = socket2::SockRef::from(stream).peek(&mut byte);
-    !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -6,6 +6,7 @@ mod meaning;
 mod refusals;
 mod reports;
 mod robust;
+mod tls;
 
 use serin::config::{Problems, check};
 use serin::plan::Plan;

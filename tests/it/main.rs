@@ -10,4 +10,5 @@ mod reload;
 mod rollout;
 mod split;
 mod structure;
+mod tls;
 mod wire;

@@ -4,6 +4,7 @@
 //! and a Prometheus server's loses the password in it.
 
 mod rollout;
+mod tls;
 mod upstream;
 
 use super::ConfigView;
@@ -17,17 +18,22 @@ use std::time::Duration;
 pub(super) fn of(config: &ConfigView) -> Value {
     let plan = &config.plan;
     let bound = |name: &str| config.listeners.iter().find(|(open, _)| **open == *name).map(|(_, address)| address);
-    let listeners = plan
-        .listeners
-        .iter()
-        .map(|listener| json!({ "name": listener.name, "address": listener.address, "bound": bound(&listener.name) }));
+    let listeners = plan.listeners.iter().map(|listener| {
+        let tls = listener.tls.as_ref().map(tls::server);
+        json!({ "name": listener.name, "address": listener.address, "tls": tls, "bound": bound(&listener.name) })
+    });
+    let admin = &plan.admin;
     json!({
         "hash": plan.hash,
         "file": config.file.to_string_lossy(),
         "loadedAt": config.loaded_at,
         "lastReloadError": config.last_reload_error,
         "listeners": listeners.collect::<Vec<_>>(),
-        "admin": { "address": plan.admin.address, "tokenFile": plan.admin.token_file },
+        "admin": {
+            "address": admin.address,
+            "tokenFile": admin.token_file,
+            "tls": admin.tls.as_ref().map(tls::server),
+        },
         "backends": plan.backends.iter().map(backend).collect::<Vec<_>>(),
         "routes": routes(plan),
         "rollouts": plan.rollouts.iter().map(|r| rollout(plan, r)).collect::<Vec<_>>(),
@@ -67,7 +73,8 @@ fn backend(backend: &Backend) -> Value {
         Endpoints::Static(addresses) => json!({ "static": addresses }),
         Endpoints::Dns { host, port } => json!({ "dns": format!("{host}:{port}") }),
     };
-    let mut shown = json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints });
+    let tls = backend.tls.as_ref().map(tls::backend);
+    let mut shown = json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints, "tls": tls });
     upstream::add(&mut shown, backend);
     shown
 }

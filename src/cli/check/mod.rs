@@ -4,6 +4,7 @@ mod limits;
 mod rollout;
 mod settings;
 mod table;
+mod tls;
 mod upstream;
 mod webhooks;
 
@@ -39,17 +40,20 @@ fn ends(plan: &Plan) -> String {
     let mut table = Table::default();
     for listener in &plan.listeners {
         let any = if listener.address.port() == 0 { "(any free port)" } else { "" };
-        table.row("listeners", [&*listener.name, &listener.address.to_string(), any]);
+        let tls = tls::server(listener.tls.as_ref());
+        table.row("listeners", [&*listener.name, &listener.address.to_string(), any, &tls]);
     }
     let token = plan.admin.token_file.as_ref().map(|file| format!("token in {}", file.display()));
-    table.row("admin", ["", &plan.admin.address.to_string(), token.as_deref().unwrap_or("loopback only, no token")]);
+    let token = token.as_deref().unwrap_or("loopback only, no token");
+    table.row("admin", ["", &plan.admin.address.to_string(), token, &tls::server(plan.admin.tls.as_ref())]);
     table.to_string()
 }
 
 fn backends(plan: &Plan) -> String {
     let mut table = Table::default();
     for backend in &plan.backends {
-        table.row("backends", [&*backend.name, &*backend.version, &backend.endpoints.to_string()]);
+        let (endpoints, tls) = (backend.endpoints.to_string(), tls::backend(backend.tls.as_ref()));
+        table.row("backends", [&*backend.name, &*backend.version, &endpoints, &tls]);
     }
     table.to_string()
 }

@@ -20,9 +20,10 @@ impl Check<'_> {
             if let Some(name) = &name {
                 names.declare(name, raw.name.place, index, self);
             }
+            let tls = self.server_tls(raw.tls.as_ref());
             let address = self.free_address(&raw.address, at.place, &taken)?;
             taken.push((address, raw.address.place));
-            Some(Listener { name: name?, address })
+            Some(Listener { name: name?, address, tls: tls? })
         }));
         (listeners, taken)
     }
@@ -53,7 +54,8 @@ impl Check<'_> {
         let token_file = admin
             .and_then(|admin| admin.token_file.as_ref())
             .map_or(Some(None), |at| self.path(at, "tokenFile").map(Some));
-        Some(Admin { address: address?, token_file: token_file? })
+        let tls = self.server_tls(admin.and_then(|admin| admin.tls.as_ref()));
+        Some(Admin { address: address?, token_file: token_file?, tls: tls? })
     }
 
     /// The name servers, each once.

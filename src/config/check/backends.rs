@@ -35,7 +35,8 @@ impl Check<'_> {
                     self.dns_endpoints(at, raw.endpoints.place).map(|(host, port)| Endpoints::Dns { host, port })
                 }
             };
-            Some(Backend { name: name?, version: version?, endpoints: endpoints?, upstream: upstream? })
+            let tls = self.backend_tls(raw.tls.as_ref(), endpoints.as_ref());
+            Some(Backend { name: name?, version: version?, endpoints: endpoints?, tls: tls?, upstream: upstream? })
         }));
         backends
     }

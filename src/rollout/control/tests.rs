@@ -49,6 +49,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         name: name.into(),
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
+        tls: None,
         upstream: Upstream::default(),
     };
     let with_ids = || rollouts.iter().enumerate();
@@ -78,7 +79,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
     Arc::new(Plan {
         hash: String::new(),
         listeners: Vec::new(),
-        admin: Admin { address: "127.0.0.1:0".parse().unwrap(), token_file: None },
+        admin: Admin { address: "127.0.0.1:0".parse().unwrap(), token_file: None, tls: None },
         backends: with_ids()
             .flat_map(|(_, (name, version, _))| {
                 [backend(format!("{name}-stable"), "1.4.1"), backend(format!("{name}-canary"), version)]

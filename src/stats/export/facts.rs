@@ -14,6 +14,8 @@ pub struct Facts {
     pub endpoints: Vec<EndpointFacts>,
     /// About each rollout.
     pub rollouts: Vec<RolloutFacts>,
+    /// About each certificate of our own.
+    pub certificates: Vec<CertificateFacts>,
 }
 
 /// About the config in force and the attempts to replace it.
@@ -25,7 +27,7 @@ pub struct ConfigFacts {
     pub reloads: u64,
     /// How often it was read anew and refused.
     pub reloads_refused: u64,
-    /// Whether the last attempt went well; true before the first.
+    /// Whether the last attempt went well, and every certificate's file is in force as it is; true before the first.
     pub last_reload_successful: bool,
 }
 
@@ -48,6 +50,19 @@ pub struct EndpointFacts {
     pub unhealthy: u64,
     /// Those that are ejected because their requests failed.
     pub ejected: u64,
+}
+
+/// How long a certificate is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// The listener that shows it; empty for a backend's.
+    pub listener: Arc<str>,
+    /// The backend that it is shown to; empty for a listener's.
+    pub backend: Arc<str>,
+    /// Its file.
+    pub file: Arc<str>,
+    /// The last second, since 1970, at which it is valid.
+    pub not_after: u64,
 }
 
 /// Where a rollout stands.
@@ -73,7 +88,7 @@ pub struct RolloutFacts {
 }
 
 pub(super) fn families(facts: &Facts) -> Vec<MetricFamily> {
-    let Facts { config, endpoints, rollouts } = facts;
+    let Facts { config, endpoints, rollouts, certificates } = facts;
     let endpoints = endpoints.iter().flat_map(|e| {
         let states = [("ready", e.ready), ("resting", e.resting), ("unhealthy", e.unhealthy), ("ejected", e.ejected)];
         states.map(|(state, count)| Family::Endpoints.sample(&[&e.backend, state], number(count)))
@@ -97,11 +112,15 @@ pub(super) fn families(facts: &Facts) -> Vec<MetricFamily> {
         let by_reason = merged(&r.rollbacks, |a, b| a + b);
         by_reason.into_iter().map(|(reason, count)| Family::Rollbacks.sample(&[&r.name, reason], number(count)))
     });
+    let certificates = certificates
+        .iter()
+        .map(|c| Family::CertificateExpiry.sample(&[&c.listener, &c.backend, &c.file], number(c.not_after)));
     let reloads = [("success", config.reloads), ("failure", config.reloads_refused)];
     let successful = f64::from(u8::from(config.last_reload_successful));
     let build = [env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH];
     vec![
         Family::Endpoints.of(endpoints),
+        Family::CertificateExpiry.of(certificates),
         Family::RolloutPhase.of(phases),
         Family::RolloutStep.of(step),
         Family::RolloutSteps.of(count),

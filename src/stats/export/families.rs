@@ -64,6 +64,10 @@ families! {
         "Client connections that were ever switched to another protocol.";
     TunnelBytes "serin_tunnel_bytes_total" COUNTER ["from"]
         "Bytes that tunnels carried, by the side that sent them: client or upstream.";
+    HandshakeFailures "serin_tls_handshake_failures_total" COUNTER ["cause"]
+        "Clients' TLS handshakes that came to nothing, by cause; clear-text is no TLS at all.";
+    CertificateExpiry "serin_tls_certificate_expiry_seconds" GAUGE ["listener", "backend", "file"]
+        "The last second, since 1970, at which a certificate in force is valid; listener is admin for admin.tls.";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
         "Endpoints of a backend: ready, resting after connect failures, unhealthy by its health check, or ejected.";
     RolloutWeight "serin_rollout_weight" GAUGE ["rollout", "backend"]
@@ -81,7 +85,7 @@ families! {
     ConfigReloads "serin_config_reloads_total" COUNTER ["result"]
         "Times that the config file was read anew, by result.";
     ConfigLastReloadSuccessful "serin_config_last_reload_successful" GAUGE []
-        "Whether the config file as it is now is in force: 1, or 0 when it was refused.";
+        "Whether the config file and the certificates as they are now are in force: 1, or 0 when one was refused.";
     ConfigInfo "serin_config_info" GAUGE ["hash"]
         "1, with the hash of the config in force.";
     BuildInfo "serin_build_info" GAUGE ["version", "os", "arch"]
@@ -177,6 +181,8 @@ pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
     vec![
         Family::Refused.of(totals.refused().map(|(code, n)| Family::Refused.sample(&[&code.to_string()], number(n)))),
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
+        Family::HandshakeFailures
+            .of(totals.handshakes_failed().map(|(why, n)| Family::HandshakeFailures.sample(&[why.label()], number(n)))),
         Family::ConnectionsOpened
             .of(sides.map(|(side, c)| Family::ConnectionsOpened.sample(&[side], number(c.opened)))),
         Family::Tunnels.of([Family::Tunnels.sample(&[], number(totals.tunnels.open()))]),

@@ -7,7 +7,7 @@
 mod facts;
 mod families;
 
-pub use facts::{ConfigFacts, EndpointFacts, Facts, RolloutFacts};
+pub use facts::{CertificateFacts, ConfigFacts, EndpointFacts, Facts, RolloutFacts};
 
 use super::Registry;
 use families::Family;
@@ -67,6 +67,7 @@ impl Collector for Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::tls::HandshakeFailure;
     use crate::stats::{Cause, Exchange, SeriesKey};
     use std::time::Duration;
 
@@ -91,6 +92,12 @@ mod tests {
                 weights: vec![("stable".into(), 99.5), ("canary".into(), 0.5)],
                 evidence: vec![("error-rate".into(), 1.25)],
                 rollbacks: vec![("error-rate".into(), 1)],
+            }],
+            certificates: vec![CertificateFacts {
+                listener: "web".into(),
+                backend: "".into(),
+                file: "/tls/tls.crt".into(),
+                not_after: 1_800_000_000,
             }],
         })
     }
@@ -166,6 +173,7 @@ mod tests {
             worker.tunnel_opened();
             worker.tunnelled(7, 9);
             worker.refused(400);
+            worker.handshake_failed(HandshakeFailure::ClearText);
         });
         for line in [
             r#"serin_connections{side="client"} 1"#,
@@ -177,6 +185,8 @@ mod tests {
             r#"serin_tunnel_bytes_total{from="upstream"} 9"#,
             r#"serin_refused_requests_total{code="400"} 1"#,
             r#"serin_endpoints{backend="canary",state="ready"} 2"#,
+            r#"serin_tls_certificate_expiry_seconds{listener="web",backend="",file="/tls/tls.crt"} 1800000000"#,
+            r#"serin_tls_handshake_failures_total{cause="clear-text"} 1"#,
             r#"serin_endpoints{backend="canary",state="resting"} 1"#,
             r#"serin_endpoints{backend="canary",state="unhealthy"} 4"#,
             r#"serin_endpoints{backend="canary",state="ejected"} 3"#,

@@ -1,12 +1,13 @@
-//! One question put to one endpoint, on a connection of its own.
+//! One question put to one endpoint, on a connection of its own that begins as a request's would.
 
 use crate::http::{HeadLimits, Progress, ResponseHead, slots};
+use crate::net::Stream;
+use crate::plan::Endpoint;
+use crate::upstream::connect::{ConnectError, connect};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// What an endpoint is asked.
@@ -23,6 +24,8 @@ pub(super) enum Question {
 pub(super) enum Unwell {
     #[error("no connection: {0}")]
     Connect(io::Error),
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(io::Error),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     #[error("the connection broke before the answer: {0}")]
@@ -35,18 +38,27 @@ pub(super) enum Unwell {
     Status(u16),
 }
 
+impl From<ConnectError> for Unwell {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Socket(error) => Self::Connect(error),
+            ConnectError::Tls(error) => Self::Handshake(error),
+        }
+    }
+}
+
 /// What an answer may be long.
 const LIMITS: HeadLimits = HeadLimits { bytes: 64 << 10, fields: 100 };
 
 /// Puts `question`, and hands what it learns within `patience` to `learnt`, once. Ends a moment later, when what else
 /// the endpoint had to say has been read: an endpoint that is cut off in its answer would have something to log.
 pub(super) async fn ask(
-    address: SocketAddr,
+    endpoint: &Endpoint,
     question: &Question,
     patience: Duration,
     learnt: impl FnOnce(Result<(), Unwell>),
 ) {
-    let answer = timeout(patience, put(address, question)).await;
+    let answer = timeout(patience, put(endpoint, question)).await;
     let answer = answer.unwrap_or(Err(Unwell::Timeout(patience)));
     match answer {
         Ok((stream, well)) => {
@@ -60,13 +72,15 @@ pub(super) async fn ask(
 }
 
 /// What it answers, and the connection on which more may follow.
-async fn put(address: SocketAddr, question: &Question) -> Result<(Option<TcpStream>, Result<(), Unwell>), Unwell> {
-    let mut stream = TcpStream::connect(address).await.map_err(Unwell::Connect)?;
+async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Option<Stream>, Result<(), Unwell>), Unwell> {
+    let mut stream = connect(endpoint).await?;
     let Question::Get(path) = question else { return Ok((None, Ok(()))) };
+    let address = endpoint.address;
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: serin-health\r\naccept: */*\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.map_err(Unwell::Broken)?;
+    stream.flush().await.map_err(Unwell::Broken)?;
     let mut bytes = Vec::with_capacity(1_024);
     loop {
         if let Some(code) = status(&mut bytes)? {
@@ -95,7 +109,7 @@ fn status(bytes: &mut Vec<u8>) -> Result<Option<u16>, Unwell> {
 }
 
 /// Reads what still comes, up to a bound.
-async fn drain(stream: TcpStream) {
+async fn drain(stream: Stream) {
     const MOST: u64 = 256 << 10;
     let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
 }
@@ -128,7 +142,7 @@ mod tests {
         });
         let mut learnt = String::new();
         let question = Question::Get("/healthz?deep=1".into());
-        ask(address, &question, Duration::from_millis(300), |result| {
+        ask(&Endpoint::new(address), &question, Duration::from_millis(300), |result| {
             learnt = result.map_or_else(|unwell| unwell.to_string(), |()| "well".into());
         })
         .await;
@@ -154,7 +168,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let ask = async |well: &mut bool| {
-            ask(address, &Question::Connect, Duration::from_secs(10), |result| *well = result.is_ok()).await;
+            ask(&Endpoint::new(address), &Question::Connect, Duration::from_secs(10), |result| *well = result.is_ok())
+                .await;
         };
         let mut well = false;
         ask(&mut well).await;

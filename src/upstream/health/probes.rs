@@ -99,7 +99,7 @@ impl Asker {
         let (sender, patience) = (self.sender.clone(), *patience);
         tokio::spawn(async move {
             let asked = question.clone();
-            ask(endpoint.address, &asked, patience, |well| {
+            ask(&endpoint, &asked, patience, |well| {
                 // The control thread is gone when nobody listens; then nobody asks either.
                 let _ = sender.send(Answer { backend, endpoint: endpoint.clone(), question, well });
             })

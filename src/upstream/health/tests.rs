@@ -16,8 +16,13 @@ struct Scene {
 
 impl Scene {
     fn new(upstream: Upstream, endpoints: Vec<Endpoint>) -> Self {
-        let backend =
-            Backend { name: "shop".into(), version: "1".into(), endpoints: Endpoints::Static(Vec::new()), upstream };
+        let backend = Backend {
+            name: "shop".into(),
+            version: "1".into(),
+            endpoints: Endpoints::Static(Vec::new()),
+            tls: None,
+            upstream,
+        };
         let mut scene = Self { watch: Watch::new(2), backend, endpoints: [endpoints.into()], now_ms: 1 };
         scene.settle();
         scene

@@ -92,6 +92,8 @@ impl Watched {
             let kept = kept.filter(|kept| Arc::ptr_eq(&kept.endpoint.health, &endpoint.health));
             let served = kept.is_some();
             let mut member = kept.unwrap_or_else(|| Member::new(endpoint.clone(), now_ms));
+            // It may have to be spoken to in another way from now on.
+            member.endpoint.tls.clone_from(&endpoint.tls);
             member.check = settings
                 .health
                 .as_ref()

@@ -1,0 +1,135 @@
+//! One connection, to a client or to an endpoint.
+//!
+//! An enum and not a trait: what is read and written on the request's path goes through one branch that is always
+//! predicted, and every function above is compiled once.
+
+use super::tls::Tls;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A connection that is open, or was.
+#[derive(Debug)]
+pub enum Stream {
+    /// In clear.
+    Plain(TcpStream),
+    /// Over TLS; its handshake is over.
+    Tls(Box<Tls>),
+}
+
+impl Stream {
+    /// Ready when a read has something to tell, be it the end or an error; it may still turn out to be nothing.
+    ///
+    /// So that whoever waits need not hold a buffer.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    #[inline]
+    pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_read_ready(cx),
+            Self::Tls(tls) => tls.poll_read_ready(cx),
+        }
+    }
+
+    /// Nothing for us has arrived, not even the end. No system call unless the runtime has seen the socket become
+    /// readable. For a connection on which nothing is expected: what has arrived may be lost.
+    #[inline]
+    pub fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Plain(socket) => {
+                matches!(socket.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Self::Tls(tls) => tls.is_quiet(),
+        }
+    }
+
+    /// The kernel knows of an end, or of bytes for us, that the runtime has not been told of. A system call; otherwise
+    /// as [`is_quiet`](Self::is_quiet).
+    pub fn is_closed(&mut self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        match self {
+            Self::Plain(socket) => {
+                let peeked = socket2::SockRef::from(&*socket).peek(&mut byte);
+                !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Self::Tls(tls) => tls.is_closed(),
+        }
+    }
+
+    /// Makes the close that follows a reset, so that the peer cannot take what it has for everything.
+    pub fn cut(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.cut();
+        }
+        // A socket that does not take the option is gone already.
+        let _ = socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Whether what is read and written here is encrypted on its way.
+    #[inline]
+    pub fn is_secure(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Something that a write has taken has not gone out.
+    #[inline]
+    pub fn has_unsent(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.has_unsent())
+    }
+
+    /// Our end's address.
+    ///
+    /// # Errors
+    /// When the connection was reset already.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket().local_addr()
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => &tls.socket,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    #[inline]
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, space),
+            Self::Tls(tls) => tls.poll_read(cx, space),
+        }
+    }
+}
+
+/// What a write has taken may still wait in memory: before waiting for anything else, flush.
+impl AsyncWrite for Stream {
+    #[inline]
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Tls(tls) => tls.poll_write(cx, bytes),
+        }
+    }
+
+    #[inline]
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => tls.poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(tls) => tls.poll_shutdown(cx),
+        }
+    }
+}

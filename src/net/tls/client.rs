@@ -1,0 +1,73 @@
+//! The side that connects.
+
+use super::{Identity, Tls};
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, RootCertStore};
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+use tokio::net::TcpStream;
+
+/// How connections to a backend's endpoints begin. Never without checking who is there.
+#[derive(Debug)]
+pub struct Connector {
+    config: Arc<ClientConfig>,
+    name: Option<ServerName<'static>>,
+}
+
+impl Connector {
+    /// Believes certificates of `roots` that are for `name`, or, without one, for the address connected to; shows
+    /// `identity` to whoever asks for one. Sessions are resumed.
+    ///
+    /// # Errors
+    /// When rustls has no version of TLS, which would be this program's mistake.
+    pub fn new(
+        roots: Arc<RootCertStore>,
+        identity: Option<&Identity>,
+        name: Option<ServerName<'static>>,
+    ) -> Result<Self, rustls::Error> {
+        let builder = ClientConfig::builder_with_provider(super::provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from((*identity.key).clone())))
+            }
+        };
+        config.alpn_protocols = super::protocols();
+        Ok(Self { config: Arc::new(config), name })
+    }
+
+    /// Does the handshake on `socket`, which is connected to `address`.
+    ///
+    /// # Errors
+    /// When the two do not agree, or the peer is not who it should be.
+    pub async fn connect(&self, socket: TcpStream, address: IpAddr) -> io::Result<Box<Tls>> {
+        let name = self.name.clone().unwrap_or_else(|| ServerName::IpAddress(address.into()));
+        let tls = Tls::client(socket, Arc::clone(&self.config), name);
+        let mut tls = tls.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        poll_fn(|cx| tls.poll_handshake(cx)).await?;
+        Ok(tls)
+    }
+}
+
+/// The certificate authorities that this machine believes, read at the first call; with a warning when there are none.
+pub fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            let errors = found.errors;
+            tracing::warn!(
+                ?errors,
+                "no root certificates: install ca-certificates, or give the backends a `tls.caFile`"
+            );
+        }
+        Arc::new(roots)
+    });
+    Arc::clone(&ROOTS)
+}

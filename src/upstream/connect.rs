@@ -1,0 +1,33 @@
+//! A new connection to an endpoint, for whoever wants one: the handshake is a part of it, and fails on its own.
+
+use crate::net::Stream;
+use crate::plan::Endpoint;
+use std::io;
+use tokio::net::TcpStream;
+
+/// Why there is no new connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The system did not reach the endpoint.
+    #[error("cannot connect: {0}")]
+    Socket(#[source] io::Error),
+    /// The endpoint was reached, and the handshake failed.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(#[source] io::Error),
+}
+
+/// Connects to `endpoint`, as far as the end of the handshake if there is one.
+///
+/// # Errors
+/// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
+pub(super) async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+    let socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
+    socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    match &endpoint.tls {
+        None => Ok(Stream::Plain(socket)),
+        Some(tls) => match tls.connect(socket, endpoint.address.ip()).await {
+            Ok(connected) => Ok(Stream::Tls(connected)),
+            Err(error) => Err(ConnectError::Tls(error)),
+        },
+    }
+}

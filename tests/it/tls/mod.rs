@@ -1,0 +1,14 @@
+//! TLS, with real peers: curl and openssl as clients, certificates made by openssl, and a backend that can break the
+//! rules. A test whose peer is not installed says that it is skipped, and why.
+
+mod admin;
+mod authority;
+mod backends;
+mod bodies;
+mod handshakes;
+mod health;
+mod peers;
+mod reload;
+mod sessions;
+mod start;
+mod tunnels;
