@@ -3,11 +3,22 @@
 use super::*;
 use std::net::TcpListener;
 
+/// The rollout's state as it is on the disk: it comes there a moment after the traffic has moved.
+fn saved(serin: &Serin) -> Value {
+    let state = std::fs::read(serin.config_path().with_file_name("serin-state.json")).unwrap_or_default();
+    let state: Value = serde_json::from_slice(&state).unwrap_or_default();
+    state["rollouts"][ROLLOUT].clone()
+}
+
 /// Kills it where it stands, starts it again, and compares.
 #[track_caller]
 fn survives(serin: Serin, phase: &str) -> Serin {
     assert!(is_in(&serin, phase), "{}", rollout(&serin));
     let before = rollout(&serin);
+    eventually("what is shown is on the disk", || {
+        let saved = saved(&serin);
+        saved["phase"] == before["phase"] && saved["step"] == before["step"] && saved["history"] == before["history"]
+    });
     let serin = serin.restart();
     until(&serin, phase);
     let after = rollout(&serin);
