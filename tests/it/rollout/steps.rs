@@ -104,7 +104,8 @@ fn beside_stable_the_last_step_can_be_passed_although_stable_gets_nothing_in_it(
 
 #[test]
 fn no_traffic_holds_the_step() {
-    let serin = Serin::start(&Scene::new().config());
+    let scene = Scene::new();
+    let serin = Serin::start(&scene.config());
     until_step(&serin, 1);
     let began = Instant::now();
     eventually("three times the step's time is over", || began.elapsed() > Duration::from_millis(1_500));
