@@ -21,7 +21,7 @@ bench *ARGS:
 allocations:
     cargo bench --bench allocations
 
-# What a canary that fails costs the users, under four judges, in simulated time (`just blast --quick` for a first look)
+# What a canary that fails costs the users, under five judges, in simulated time (`just blast --quick` for a first look)
 blast *ARGS:
     cargo bench --bench blast_radius -- {{ARGS}}
 
