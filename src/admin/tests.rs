@@ -4,6 +4,7 @@ mod events;
 mod verbs;
 
 use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
+use crate::config::defaults::TIMEOUTS;
 use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
@@ -48,6 +49,9 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             name: "everyone".into(),
             backend_refs: vec![BackendRef { backend: stable, weight: 90 }, BackendRef { backend: canary, weight: 10 }],
             rollout: Some(RolloutId::new(0)),
+            timeouts: TIMEOUTS,
+            backend_request: None,
+            retry: None,
         }],
         matcher: Matcher::new([(Hostname::Any, RequestMatch::everything(), rule)]),
         rollouts: vec![Rollout {

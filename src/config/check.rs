@@ -11,6 +11,7 @@ mod matches;
 mod names;
 mod progression;
 mod queries;
+mod retries;
 mod rollouts;
 mod routes;
 mod settings;
@@ -42,13 +43,16 @@ impl Check<'_> {
     pub(super) fn plan(self, file: &At<raw::Config>, hash: String) -> Option<Plan> {
         let config = file.need("listeners", file.place, self.problems)?;
         let backends = self.backends(self.filled("backends", &config.backends, file.place));
-        let routes = self.routes(self.filled("routes", &config.routes, file.place), &backends.names);
+        let timeouts = self.timeouts(value(config.timeouts.as_ref()));
+        let request_place = value(config.timeouts.as_ref()).and_then(|timeouts| Some(timeouts.request.as_ref()?.place));
+        let times = (timeouts.unwrap_or(defaults::TIMEOUTS), request_place);
+        let routes = self.routes(self.filled("routes", &config.routes, file.place), &backends.names, times);
         let rollouts = self.rollouts(value(config.rollouts.as_ref()), &routes, &backends);
         let (listeners, taken) = self.listeners(self.filled("listeners", &config.listeners, file.place));
         let admin = self.admin(value(config.admin.as_ref()), &taken);
         let limits = self.limits(value(config.limits.as_ref()));
-        let timeouts = self.timeouts(value(config.timeouts.as_ref()));
-        self.limits_against_timeouts(value(config.rollouts.as_ref()), timeouts.as_ref());
+        let checked = rollouts.as_deref().zip(routes.rules.as_deref());
+        self.limits_against_timeouts(value(config.rollouts.as_ref()), timeouts.as_ref(), checked);
         let headers = Self::headers(value(config.headers.as_ref()));
         let drain = self.drain(value(config.drain.as_ref()));
         let store = self.store(value(config.store.as_ref()));

@@ -15,7 +15,9 @@ mod tls;
 pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
 pub(super) use limits::{Limit, Prometheus};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
-pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
+pub(super) use routes::{
+    BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Retry, Route, Rule, RuleTimeouts, TextType,
+};
 pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
 pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
 pub(super) use texts::{
@@ -129,5 +131,5 @@ pub(super) enum Endpoints {
 
 /// Keys that the design has and this version has not: named, so that nobody takes them for typos.
 pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
-    matches!((owner, key), ("Rule", "filters" | "retry" | "timeouts") | ("BackendRef", "filters") | ("Config", "tls"))
+    matches!((owner, key), ("Rule" | "BackendRef", "filters") | ("Config", "tls"))
 }

@@ -12,6 +12,7 @@ mod endpoint;
 mod ids;
 mod limit;
 mod matcher;
+mod retry;
 mod rollout;
 mod snapshot;
 mod split;
@@ -27,6 +28,7 @@ pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, R
 pub use matcher::{
     Fields, Hostname, Matcher, NameMatch, PathMatch, Request, RequestMatch, TextMatch, Wildcard, any_cookie,
 };
+pub use retry::{ErrorCodes, Retry};
 pub use rollout::{Inconclusive, Progression, Promotion, Rollout, Step, Stickiness, Then};
 pub use snapshot::{RefShards, Snapshot};
 pub use split::{Share, Split};
@@ -143,6 +145,12 @@ pub struct Rule {
     pub backend_refs: Vec<BackendRef>,
     /// The rollout that guards this rule.
     pub rollout: Option<RolloutId>,
+    /// How long the proxy waits here: the plan's, with the rule's own `request` in place of its.
+    pub timeouts: Timeouts,
+    /// From the start of one attempt to its response's last byte. Default `None`.
+    pub backend_request: Option<Duration>,
+    /// When a request is tried again. Default: when nothing of it was sent, and never because of a response.
+    pub retry: Option<Retry>,
 }
 
 /// A backend's part in a rule.
@@ -176,7 +184,7 @@ pub struct Timeouts {
     pub connect: Option<Duration>,
     /// From the request sent to the backend's response head. Default 60 s.
     pub response_head: Option<Duration>,
-    /// From a request's head read to its response's last byte. Default `None`.
+    /// From a request's head read to its response's last byte, all attempts together. Default `None`.
     pub request: Option<Duration>,
     /// A tunnel in which no byte moves. Default 1 h.
     pub tunnel_idle: Option<Duration>,

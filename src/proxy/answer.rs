@@ -5,6 +5,7 @@
 use super::body::Pump;
 use super::buffer::Buffer;
 use super::exchange::{End, Outgoing, Seen};
+use super::retries::Retries;
 use super::worker::Worker;
 use crate::http::{Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots};
 use std::time::Instant;
@@ -31,6 +32,8 @@ pub(super) enum Taken {
     Early(Buffer),
     /// A 101, now in the prelude, and what followed it.
     Switched(Option<Buffer>),
+    /// A response that the client does not get: the request is tried again in its place.
+    Held(Response),
     /// The response.
     Response(Response),
 }
@@ -40,6 +43,7 @@ pub(super) fn take_head(
     mut buffer: Buffer,
     worker: &Worker,
     outgoing: &Outgoing,
+    retries: Option<&Retries<'_>>,
     seen: &mut Seen,
     prelude: &mut Vec<u8>,
 ) -> Result<Taken, End> {
@@ -58,6 +62,14 @@ pub(super) fn take_head(
     if switches && !outgoing.body.is_over() {
         return Ok(Taken::Early(buffer));
     }
+    if retries.is_some_and(|retries| retries.holds(head.code, worker, seen, outgoing)) {
+        seen.code = Some(head.code);
+        seen.head_at = Some(Instant::now());
+        let (mut pump, persists) = (Pump::new(head.body, Transfer::AsIs, outgoing.limits), head.persists);
+        buffer.consume(length);
+        let whole = pump.accept(buffer, &worker.buffers).is_ok();
+        return Ok(Taken::Held(Response::Body { pump, client_persists: false, upstream_persists: persists && whole }));
+    }
     let transfer = if interim { Transfer::AsIs } else { Transfer::of(head.body, outgoing.version) };
     let client_persists =
         outgoing.persists && outgoing.body.is_over() && transfer != Transfer::UntilClose && !worker.draining();
@@ -74,6 +86,7 @@ pub(super) fn take_head(
     if interim {
         // An HTTP/1.0 client knows no interim responses (RFC 9110 section 15.2).
         if outgoing.version == Version::Http11 {
+            seen.begun = true;
             compose_response(prelude, &head, &outbound);
         }
         buffer.consume(length);

@@ -1,21 +1,28 @@
-//! Tries a request on endpoints and connections, until one has answered or it must not be sent again.
+//! Tries a request on endpoints and connections, and on other backends, until one has answered or it must not be sent
+//! again.
+//!
+//! Each try is recorded where it was made: what a canary failed at is the canary's failure, though stable may have
+//! answered the client in the end.
 
+use super::choose::Choice;
 use super::client::Client;
 use super::exchange::{End, Exchange, Seen};
+use super::outcome::Outcome;
+use super::pause::{Drain, pause};
 use super::request::Forwarded;
+use super::retries::Retries;
 use super::tunnel::Tunnel;
 use super::worker::{Current, Worker};
-use crate::stats::Shard;
 use crate::upstream::{Backend, ConnectError, Lease, Pool};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Instant;
 
-/// How many endpoints are tried before a request is answered with a connect failure.
+/// How many endpoints are tried before an attempt is a connect failure.
 const CONNECT_ATTEMPTS: usize = 3;
 
-/// How the attempts ended.
-#[derive(Debug)]
+/// How an attempt ended.
 pub(super) enum Tried {
     NoEndpoint,
     Overload,
@@ -23,71 +30,169 @@ pub(super) enum Tried {
     ConnectTimeout,
     HandshakeFailed,
     Exchange(End),
+    /// There is a response in whose place the request is tried again, and maybe a rest of it that is worth reading.
+    Held(Option<Box<Drain>>),
     Switched(Box<Tunnel>),
 }
 
-/// Tries the request on one connection after the other, until one has answered or it must not be sent again.
-pub(super) async fn attempts(
-    worker: &Rc<Worker>,
-    client: &mut Client,
-    current: &Current,
-    request: &mut Forwarded,
-    shard: &Shard,
-) -> (Tried, Seen) {
-    let backend = current.pools.of(request.choice.backend);
-    if !backend.admits() {
-        return (Tried::Overload, Seen::default());
+impl Tried {
+    /// Nothing of the request has been sent.
+    pub(super) fn is_unsent(&self) -> bool {
+        matches!(self, Self::ConnectFailed | Self::ConnectTimeout | Self::HandshakeFailed | Self::Exchange(End::Unsent))
     }
-    // Holds nothing, and so allocates nothing, until a connect fails.
-    let mut tried = Vec::new();
-    loop {
-        let Some(pool) = backend.pick(&tried, worker.random(), worker.now_ms()) else {
-            return (Tried::NoEndpoint, Seen::default());
-        };
-        let pending = pool.begin();
-        let mut lease = match lease(worker, client, backend, pool, request).await {
-            Ok(lease) => lease,
-            Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
-            Err(failure) => {
-                backend.failed(pool);
-                tried.push(Rc::clone(pool));
-                if tried.len() < backend.len().min(CONNECT_ATTEMPTS) && !client.deadline.bound_passed() {
-                    shard.record_retry();
-                    continue;
-                }
-                return (failure, Seen::default());
+
+    /// Nothing is done about it.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Exchange(End::Complete { .. }) | Self::Switched(_))
+    }
+}
+
+/// The tries of one request.
+pub(super) struct Attempts<'a> {
+    worker: &'a Rc<Worker>,
+    client: &'a mut Client,
+    current: &'a Rc<Current>,
+    request: &'a mut Forwarded,
+    retries: Retries<'a>,
+    /// The endpoints at which it failed. Holds nothing, and so allocates nothing, until something does.
+    tried: Vec<Rc<Pool>>,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn new(
+        worker: &'a Rc<Worker>,
+        client: &'a mut Client,
+        current: &'a Rc<Current>,
+        request: &'a mut Forwarded,
+    ) -> Self {
+        let policy = current.snapshot.plan.rules[request.choice.rule.index()].retry.as_ref();
+        let retries = Retries::new(worker, policy, request.shard(worker, &current.snapshot));
+        Self { worker, client, current, request, retries, tried: Vec::new() }
+    }
+
+    /// Tries the request, which came at `start`, until it is not tried again, and records each attempt.
+    pub(super) async fn run(&mut self, mut start: Instant) -> Outcome {
+        loop {
+            self.bound();
+            let (end, seen) = self.attempt().await;
+            let outgoing = &self.request.outgoing;
+            let persists = outgoing.persists && outgoing.body.is_over() && !self.worker.draining();
+            if end.is_final() {
+                return Outcome::of(end, persists).recorded(self.retries.shard, &seen, start);
             }
-        };
-        let mut exchange = Exchange::new(worker, client, lease.stream(), &mut request.outgoing);
-        let end = poll_fn(|cx| exchange.poll(cx)).await;
-        let seen = exchange.seen;
-        let Some(end) = end else {
-            backend.answered(pool);
-            let (early, rest, limits) = (exchange.client.input.take(), exchange.take_rest(), request.outgoing.limits);
-            let tunnel = Tunnel::new(lease, pending, early, rest, limits, worker);
-            return (Tried::Switched(Box::new(tunnel)), seen);
-        };
-        // A connection that the backend closed while it was idle is no answer: the request is sent once more on
-        // another one, if none of it was taken, or if doing it twice is the same as doing it once (RFC 9110 section
-        // 9.2.2).
-        let stale = match end {
-            End::Unsent => true,
-            End::Reset => lease.reused() && request.replayable,
-            _ => false,
-        };
-        if stale && lease.reused() {
-            shard.record_retry();
-            continue;
+            let deadline = &self.client.deadline;
+            let again = self.retries.after(self.worker, &end, &seen, self.request, self.current, deadline);
+            let (end, drain) = match end {
+                Tried::Held(drain) => (Tried::Held(None), drain),
+                end => (end, None),
+            };
+            self.client.deadline.bound_attempt(None, None);
+            let outcome = Outcome::of(end, persists).recorded(self.retries.shard, &seen, start);
+            let Some(again) = again else { return outcome };
+            self.turn_to(again.choice);
+            if let Some(wait) = again.wait
+                && let Err(end) = Box::pin(pause(self.worker, self.client, self.request, wait, drain)).await
+            {
+                let outgoing = &self.request.outgoing;
+                return Outcome::of(Tried::Exchange(end), outgoing.persists && outgoing.body.is_read());
+            }
+            start = Instant::now();
         }
-        match is_failure(end, seen.code) {
-            Some(true) => backend.failed(pool),
-            Some(false) => backend.answered(pool),
-            None => {}
+    }
+
+    /// Bounds the attempt that begins.
+    fn bound(&self) {
+        let rule = &self.current.snapshot.plan.rules[self.request.choice.rule.index()];
+        let head = rule.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        if head.is_some() || rule.backend_request.is_some() {
+            self.client.deadline.bound_attempt(head, rule.backend_request);
         }
-        if let End::Complete { upstream: true, .. } = end {
-            backend.keep(lease, worker.now_ms());
+    }
+
+    /// Makes the request ready to be tried again there.
+    fn turn_to(&mut self, choice: Choice) {
+        self.retries.shard.record_retry();
+        if choice.backend != self.request.choice.backend {
+            self.tried.clear();
         }
-        return (Tried::Exchange(end), seen);
+        self.request.choice = choice;
+        self.request.outgoing.body.rewind(&self.worker.buffers);
+        self.retries.shard = self.request.shard(self.worker, &self.current.snapshot);
+    }
+
+    /// Tries the request on one connection after the other of one backend, until one has answered or it must not be sent
+    /// again.
+    async fn attempt(&mut self) -> (Tried, Seen) {
+        let backend = self.current.pools.of(self.request.choice.backend);
+        let worker = self.worker;
+        if !backend.admits() {
+            return (Tried::Overload, Seen::default());
+        }
+        let mut refused = 0;
+        loop {
+            let Some(pool) = backend.pick(&self.tried, worker.random(), worker.now_ms()) else {
+                return (Tried::NoEndpoint, Seen::default());
+            };
+            let pending = pool.begin();
+            let mut lease = match lease(worker, self.client, backend, pool, self.request).await {
+                Ok(lease) => lease,
+                Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
+                Err(failure) => {
+                    backend.failed(pool);
+                    self.tried.push(Rc::clone(pool));
+                    refused += 1;
+                    if refused < backend.len().min(CONNECT_ATTEMPTS) && !self.client.deadline.attempt_passed() {
+                        self.retries.shard.record_retry();
+                        continue;
+                    }
+                    return (failure, Seen::default());
+                }
+            };
+            let mut exchange = Exchange::new(worker, self.client, lease.stream(), &mut self.request.outgoing);
+            exchange.retries = self.retries.left().map(|_| &self.retries);
+            let end = poll_fn(|cx| exchange.poll(cx)).await;
+            let seen = exchange.seen;
+            let rest = if end == Some(End::Held) { exchange.take_held() } else { None };
+            let Some(end) = end else {
+                backend.answered(pool);
+                let (early, rest) = (exchange.client.input.take(), exchange.take_rest());
+                let limits = self.request.outgoing.limits;
+                let tunnel = Tunnel::new(lease, pending, early, rest, limits, worker);
+                return (Tried::Switched(Box::new(tunnel)), seen);
+            };
+            // A connection that the backend closed while it was idle is no answer: the request is sent once more on
+            // another one, if none of it was taken, or if doing it twice is the same as doing it once (RFC 9110 section
+            // 9.2.2).
+            let stale = match end {
+                End::Unsent => true,
+                End::Reset => lease.reused() && self.request.replayable,
+                _ => false,
+            };
+            if stale && lease.reused() {
+                self.retries.shard.record_retry();
+                continue;
+            }
+            match is_failure(end, seen.code) {
+                Some(true) => backend.failed(pool),
+                Some(false) => backend.answered(pool),
+                None => {}
+            }
+            if let End::Complete { upstream, .. } = end {
+                if upstream {
+                    backend.keep(lease, worker.now_ms());
+                }
+                return (Tried::Exchange(end), seen);
+            }
+            self.tried.push(Rc::clone(pool));
+            return match end {
+                End::Held => {
+                    let drain =
+                        rest.map(|rest| Box::new(Drain::new(lease, rest, self.current, self.request.choice.backend)));
+                    (Tried::Held(drain), seen)
+                }
+                _ => (Tried::Exchange(end), seen),
+            };
+        }
     }
 }
 
@@ -95,7 +200,7 @@ pub(super) async fn attempts(
 /// which says nothing of the endpoint.
 fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
     match end {
-        End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
+        End::Complete { .. } | End::Held => Some(code.is_some_and(|code| code >= 500)),
         End::ClientGone | End::ClientSlow | End::ClientMalformed => None,
         _ => Some(true),
     }

@@ -5,6 +5,7 @@
 //! every [`Buffer`] keeps free on both sides, so that one read makes one write.
 
 use super::buffer::{Buffer, Buffers};
+use super::replay::Replay;
 use crate::http::{BodyLength, ChunkError, Decoder, HeadLimits, Transfer};
 use crate::net::Stream;
 use std::io;
@@ -27,6 +28,8 @@ pub(super) struct Pump {
     /// Bytes that have gone to the sink.
     written: u64,
     waits_for: Side,
+    /// What has been accepted, where it may have to be sent once more.
+    replay: Option<Box<Replay>>,
 }
 
 #[derive(Debug)]
@@ -71,12 +74,13 @@ impl Pump {
             BodyLength::UntilClose => Source::UntilClose,
         };
         let (tail, extra) = (Vec::new(), None);
-        Self { source, transfer, buffer: None, tail, tail_written: 0, extra, written: 0, waits_for: Side::Source }
+        let waits_for = Side::Source;
+        Self { source, transfer, buffer: None, tail, tail_written: 0, extra, written: 0, waits_for, replay: None }
     }
 
     /// Everything has been read and written.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.source, Source::Over) && self.buffer.is_none() && self.tail.is_empty()
+        self.is_read() && self.buffer.is_none() && self.tail.is_empty()
     }
 
     /// Which socket the last [`poll`](Self::poll) that was pending waits for.
@@ -122,6 +126,9 @@ impl Pump {
             self.extra = Some(buffers.copy_of(&buffer.unread()[consumed..]));
         }
         buffer.used.end = buffer.used.start + content;
+        if let Some(replay) = &mut self.replay {
+            replay.keep(buffer.unread(), &self.tail);
+        }
         if self.transfer == Transfer::Chunked {
             self.frame(&mut buffer);
         } else {
@@ -129,6 +136,36 @@ impl Pump {
         }
         self.buffer = Some(buffer);
         Ok(())
+    }
+
+    /// From now on keeps what is accepted in `replay`, for [`rewind`](Self::rewind).
+    pub(super) fn keep(&mut self, replay: Box<Replay>) {
+        self.replay = Some(replay);
+    }
+
+    /// Whether nothing of it has been accepted that is not kept, if there is anything to be kept at all.
+    pub(super) fn can_rewind(&self) -> bool {
+        self.replay.as_ref().is_none_or(|replay| replay.is_whole())
+    }
+
+    /// Begins anew for another sink: what has been accepted is framed and written again, and then the rest is read. Where
+    /// nothing is kept, nothing must have been written.
+    pub(super) fn rewind(&mut self, buffers: &Buffers) {
+        let Some(replay) = self.replay.as_ref().filter(|replay| replay.is_whole()) else { return };
+        let (content, trailers) = replay.kept();
+        let mut buffer = buffers.copy_of(content);
+        self.tail.clear();
+        self.tail.extend_from_slice(trailers);
+        (self.tail_written, self.written) = (0, 0);
+        if self.transfer == Transfer::Chunked {
+            self.frame(&mut buffer);
+        }
+        self.buffer.replace(buffer).into_iter().for_each(|before| buffers.give(before));
+    }
+
+    /// Everything has been read.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.source, Source::Over)
     }
 
     /// Puts a chunk's size and end around the content, and the last chunk after it when the body is over.
@@ -174,6 +211,34 @@ impl Pump {
             }
             self.waits_for = Side::Source;
             ready!(self.poll_fill(cx, source, buffers))?;
+        }
+    }
+
+    /// Reads what is left and gives it to nobody.
+    ///
+    /// # Errors
+    /// [`PumpError`]: there is more of it than `most` bytes, or it is not right, or something else follows it.
+    pub(super) fn poll_discard(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut Stream,
+        buffers: &Buffers,
+        most: usize,
+    ) -> Poll<Result<(), PumpError>> {
+        loop {
+            if let Some(buffer) = self.buffer.take() {
+                self.written += buffer.unread().len() as u64;
+                buffers.give(buffer);
+            }
+            self.tail.clear();
+            if self.extra.is_some() || self.written > most as u64 {
+                return Poll::Ready(Err(PumpError::Malformed));
+            }
+            match self.source {
+                Source::Over => return Poll::Ready(Ok(())),
+                Source::UntilClose => return Poll::Ready(Err(PumpError::Source)),
+                Source::Sized(_) | Source::Chunked(_) => ready!(self.poll_fill(cx, source, buffers))?,
+            }
         }
     }
 

@@ -65,6 +65,17 @@ pub(super) fn choose(
     Ok(choice(server, (server != index).then_some(index)))
 }
 
+/// Who takes over a request that its rollout's canary failed at: stable, if that is well.
+pub(super) fn stand_in(snapshot: &Snapshot, failed: &Choice) -> Option<Choice> {
+    let rule = &snapshot.plan.rules[failed.rule.index()];
+    let rollout = &snapshot.plan.rollouts[rule.rollout?.index()];
+    if rollout.canary != failed.backend || snapshot.endpoints[rollout.stable.index()].standing != Standing::Well {
+        return None;
+    }
+    let index = rule.backend_refs.iter().position(|reference| reference.backend == rollout.stable)?;
+    Some(Choice { index, backend: rollout.stable, instead_of: None, ..*failed })
+}
+
 /// Who serves what is the turn of the backend at `index`, which is not well.
 ///
 /// A canary never panics while its stable is well: what is wrong with it is a reason to try it less, and stable had the

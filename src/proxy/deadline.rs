@@ -48,7 +48,11 @@ struct Due {
 pub(super) struct Deadline {
     deadlines: Rc<Deadlines>,
     key: usize,
-    /// A bound that every deadline has until it is lifted: the request's own.
+    /// The request's own bound.
+    request: Cell<u64>,
+    /// The bound of the attempt that is under way, never later than the request's.
+    attempt: Cell<u64>,
+    /// The bound that every deadline has now: until the response's head comes it may be earlier than the attempt's.
     bound: Cell<u64>,
 }
 
@@ -66,7 +70,8 @@ impl Deadlines {
         let serial = self.registered.get();
         self.registered.set(serial.wrapping_add(1));
         let key = entries.insert(Entry { due: NEVER, looked_at: NEVER, serial, waker: None });
-        Deadline { deadlines: Rc::clone(self), key, bound: Cell::new(NEVER) }
+        let never = || Cell::new(NEVER);
+        Deadline { deadlines: Rc::clone(self), key, request: never(), attempt: never(), bound: never() }
     }
 
     /// Moves the wheel on to tick `now`, and wakes whoever's deadline has passed.
@@ -134,7 +139,7 @@ impl Deadline {
     /// Sets or, with `None`, lifts the deadline.
     pub(super) fn set(&self, after: Option<Duration>) {
         let now = self.deadlines.now.get();
-        let due = after.map_or(NEVER, |after| tick_after(now, after)).min(self.bound.get());
+        let due = self.due(after).min(self.bound.get());
         let mut entries = self.deadlines.entries.borrow_mut();
         let entry = &mut entries[self.key];
         entry.due = due;
@@ -155,12 +160,35 @@ impl Deadline {
 
     /// From now on no deadline is later than this, until it is called again with `None`.
     pub(super) fn bound(&self, after: Option<Duration>) {
-        let now = self.deadlines.now.get();
-        self.bound.set(after.map_or(NEVER, |after| tick_after(now, after)));
+        let bound = self.due(after);
+        self.request.set(bound);
+        self.attempt.set(bound);
+        self.bound.set(bound);
     }
 
-    /// Whether the bound, rather than the deadline itself, has passed.
+    /// Until the next call nothing is later than this either: `whole`, and `head` until the head [has come](Self::head_came).
+    pub(super) fn bound_attempt(&self, head: Option<Duration>, whole: Option<Duration>) {
+        let attempt = self.due(whole).min(self.request.get());
+        self.attempt.set(attempt);
+        self.bound.set(self.due(head).min(attempt));
+    }
+
+    /// What bounded the wait for the response's head does so no more.
+    pub(super) fn head_came(&self) {
+        self.bound.set(self.attempt.get());
+    }
+
+    fn due(&self, after: Option<Duration>) -> u64 {
+        after.map_or(NEVER, |after| tick_after(self.deadlines.now.get(), after))
+    }
+
+    /// Whether the request's own bound, rather than the deadline itself, has passed.
     pub(super) fn bound_passed(&self) -> bool {
+        self.request.get() <= self.deadlines.now.get()
+    }
+
+    /// Whether the bound of the request or of its attempt has passed.
+    pub(super) fn attempt_passed(&self) -> bool {
         self.bound.get() <= self.deadlines.now.get()
     }
 
@@ -217,6 +245,25 @@ mod tests {
         deadline.bound(None);
         deadline.set(None);
         assert!(!deadline.passed());
+    }
+
+    #[test]
+    fn an_attempt_has_bounds_within_the_requests() {
+        let deadlines = Rc::new(Deadlines::default());
+        let deadline = deadlines.register();
+        deadline.bound(Some(ticks(9)));
+        let passed_at = |now, deadline: &Deadline| {
+            deadline.set(None);
+            deadlines.advance(now);
+            deadline.passed()
+        };
+        deadline.bound_attempt(Some(ticks(1)), Some(ticks(4)));
+        assert!(passed_at(2, &deadline) && deadline.attempt_passed() && !deadline.bound_passed());
+        deadline.head_came();
+        assert!(!passed_at(4, &deadline) && passed_at(5, &deadline) && !deadline.bound_passed());
+        deadline.bound_attempt(Some(ticks(7)), None);
+        assert!(!passed_at(9, &deadline), "a second attempt does not inherit the first one's");
+        assert!(passed_at(10, &deadline) && deadline.bound_passed(), "and the request's holds for it");
     }
 
     proptest! {

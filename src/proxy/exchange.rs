@@ -8,6 +8,7 @@ use super::answer::{Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
+use super::retries::Retries;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Version};
 use crate::net::Stream;
@@ -33,6 +34,8 @@ pub(super) struct Outgoing {
     pub(super) persists: bool,
     /// Other protocols are offered; the `head` stays apart from the body, to say later which.
     pub(super) upgrades: bool,
+    /// Doing it twice is the same as doing it once (RFC 9110 section 9.2.2), and its body is short enough to be kept.
+    pub(super) repeats: bool,
     pub(super) limits: HeadLimits,
     pub(super) timeouts: Timeouts,
     pub(super) via: bool,
@@ -51,6 +54,8 @@ pub(super) enum End {
     BadResponse,
     /// A deadline passed before the response's head came; whether the request's own.
     HeadTimeout { bound: bool },
+    /// A response came in whose place the request is tried again; nothing of it has gone to the client.
+    Held,
     /// The connection broke in the middle of the response.
     Truncated,
     /// The request's own deadline passed in the middle of the response.
@@ -72,6 +77,8 @@ pub(super) struct Seen {
     pub(super) head_at: Option<Instant>,
     /// When the response was over, if that was at the moment its head came: most are, and the clock is read once less.
     pub(super) over_at: Option<Instant>,
+    /// An interim response may have gone to the client.
+    pub(super) begun: bool,
     /// How long only the client was waited for.
     pub(super) client_waits: Duration,
 }
@@ -83,6 +90,8 @@ pub(super) struct Exchange<'a> {
     pub(super) upstream: &'a mut Stream,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) seen: Seen,
+    /// Which responses are held back, if any may be.
+    pub(super) retries: Option<&'a Retries<'a>>,
     head_sent: usize,
     /// The backend takes no more of the request; it may have answered all the same.
     request_failed: bool,
@@ -117,6 +126,7 @@ impl<'a> Exchange<'a> {
             upstream,
             outgoing,
             seen: Seen::default(),
+            retries: None,
             head_sent: 0,
             request_failed: false,
             response: Response::Head(None),
@@ -242,8 +252,15 @@ impl<'a> Exchange<'a> {
         let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
         loop {
             if let Some(buffer) = held.take() {
-                match take_head(buffer, self.worker, self.outgoing, &mut self.seen, &mut self.prelude)? {
+                let taken =
+                    take_head(buffer, self.worker, self.outgoing, self.retries, &mut self.seen, &mut self.prelude);
+                match taken? {
+                    Taken::Held(response) => {
+                        self.response = response;
+                        return Poll::Ready(Err(End::Held));
+                    }
                     Taken::Response(response) => {
+                        self.client.deadline.head_came();
                         self.response = response;
                         return Poll::Ready(Ok(()));
                     }
@@ -290,6 +307,15 @@ impl<'a> Exchange<'a> {
     /// What came behind a 101, and belongs to the tunnel.
     pub(super) fn take_rest(&mut self) -> Option<Buffer> {
         if let Response::Head(rest) = &mut self.response { rest.take() } else { None }
+    }
+
+    /// The rest of the response that was held back, if its connection could be used again behind it.
+    pub(super) fn take_held(&mut self) -> Option<Pump> {
+        let sent = self.outgoing.body.is_over() && !self.request_failed;
+        match std::mem::replace(&mut self.response, Response::Head(None)) {
+            Response::Body { pump, upstream_persists: true, .. } if sent => Some(pump),
+            _ => None,
+        }
     }
 
     fn blocks_on_client(&self, sends_body: bool) -> bool {

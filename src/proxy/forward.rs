@@ -1,13 +1,10 @@
-//! One request, from its head to the record of how it went.
+//! One request, from its head to the last word on it.
 
-use super::attempts::attempts;
+use super::attempts::Attempts;
 use super::client::Client;
-use super::outcome::Outcome;
 use super::request::{Forwarded, TurnedAway};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
-use crate::http::Reason;
-use crate::stats::{Cause, Exchange as Record};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -35,16 +32,8 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
         Err(turned_away) => return turn_away(worker, client, turned_away).await,
     };
     client.deadline.bound(request.outgoing.timeouts.request);
-    let shard = request.shard(worker, &current.snapshot);
-    let (end, seen) = attempts(worker, client, &current, &mut request, shard).await;
-    let outcome = Outcome::of(end, request.outgoing.persists && request.outgoing.body.is_over() && !worker.draining());
-    let over_at = seen.over_at.unwrap_or_else(Instant::now);
-    shard.record(&Record {
-        code: outcome.code.or(outcome.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
-        failure: outcome.failure.or_else(|| (seen.code? >= 500 && outcome.code.is_none()).then_some(Cause::Status)),
-        head: seen.head_at.map(|at| at.duration_since(start)),
-        duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
-    });
+    request.count_fallback(worker, &current.snapshot);
+    let outcome = Attempts::new(worker, client, &current, &mut request).run(start).await;
     let to_head = request.outgoing.to_head;
     worker.buffers.give_head(request.outgoing.head);
     match outcome.reply {

@@ -1,10 +1,11 @@
 //! What the end of a request means: for its client, and for the counters of its version.
 
 use super::attempts::Tried;
-use super::exchange::End;
+use super::exchange::{End, Seen};
 use super::forward::Next;
 use crate::http::{Reason, Refusal};
-use crate::stats::{Cause, Exchange as Record};
+use crate::stats::{Cause, Exchange as Record, Shard};
+use std::time::Instant;
 
 /// What an end means for the client and for the counters.
 pub(super) struct Outcome {
@@ -30,6 +31,8 @@ impl Outcome {
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
             Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
+            // Held: another try follows, or what comes in its place.
+            Tried::Held(_) | Tried::Exchange(End::Held) => whole(Next::Request),
             Tried::Switched(tunnel) => whole(Next::Tunnel(tunnel)),
             Tried::Exchange(end) => match end {
                 End::Complete { client: true, .. } => whole(Next::Request),
@@ -42,8 +45,22 @@ impl Outcome {
                 End::CutOff => cut(Cause::RequestTimeout),
                 End::ClientGone => gone(None, Next::Close),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
+                End::Held => unreachable!("it is matched above"),
                 End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),
             },
         }
+    }
+
+    /// Counts an attempt that began at `start` and ended like this.
+    pub(super) fn recorded(self, shard: &Shard, seen: &Seen, start: Instant) -> Self {
+        let over_at = seen.over_at.unwrap_or_else(Instant::now);
+        let failed = || (seen.code? >= 500 && self.code.is_none()).then_some(Cause::Status);
+        shard.record(&Record {
+            code: self.code.or(self.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
+            failure: self.failure.or_else(failed),
+            head: seen.head_at.map(|at| at.duration_since(start)),
+            duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
+        });
+        self
     }
 }

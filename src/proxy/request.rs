@@ -4,6 +4,7 @@ use super::body::Pump;
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
+use super::replay::Replay;
 use super::worker::{Worker, head_limits};
 use crate::http::{
     BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
@@ -25,6 +26,16 @@ pub(super) struct TurnedAway {
     /// The connection can take another request.
     pub(super) persists: bool,
     pub(super) to_head: bool,
+}
+
+impl Outgoing {
+    /// Keeps the body as it comes, so that it can be sent again; unless it is known to be too long for that.
+    fn keep_body(&mut self, length: BodyLength) {
+        if let Some(replay) = Replay::of(length) {
+            self.body.keep(replay);
+            self.repeats = true;
+        }
+    }
 }
 
 impl Forwarded {
@@ -74,7 +85,8 @@ impl Forwarded {
         compose_request(&mut composed, &head, &inbound);
         let transfer = Transfer::of(head.body, Version::Http11);
         let bodyless = head.body == BodyLength::Sized(0);
-        let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let idempotent = matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let rule = &plan.rules[choice.rule.index()];
         let mut outgoing = Outgoing {
             head: composed,
             body: Pump::new(head.body, transfer, limits),
@@ -82,10 +94,14 @@ impl Forwarded {
             to_head,
             persists: head.persists(),
             upgrades: head.upgrades,
+            repeats: idempotent && bodyless && !head.upgrades,
             limits,
-            timeouts: plan.timeouts,
+            timeouts: rule.timeouts,
             via: plan.headers.via,
         };
+        if rule.retry.is_some() && idempotent && !bodyless && !head.upgrades {
+            outgoing.keep_body(head.body);
+        }
         input.consume(length);
         if input.unread().is_empty() {
             worker.buffers.give(input);
@@ -97,19 +113,24 @@ impl Forwarded {
                 return Err(refused(Refusal::Chunk));
             }
             client.input = outgoing.body.take_extra();
-            if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+            // A head that may be sent again stays by itself.
+            let apart = outgoing.upgrades || outgoing.repeats;
+            if !apart && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
                 outgoing.head.clear();
             }
         }
-        Ok(Self { choice, outgoing, replayable })
+        Ok(Self { choice, outgoing, replayable: idempotent && bodyless })
     }
 
-    /// Where it is counted.
-    pub(super) fn shard<'s>(&self, worker: &Worker, snapshot: &'s Snapshot) -> &'s Shard {
-        let shards = &snapshot.shards[self.choice.rule.index()];
+    /// Counts it where its turn would have been.
+    pub(super) fn count_fallback(&self, worker: &Worker, snapshot: &Snapshot) {
         if let Some(absent) = self.choice.instead_of {
-            shards[absent][worker.id].record_fallback();
+            snapshot.shards[self.choice.rule.index()][absent][worker.id].record_fallback();
         }
-        &shards[self.choice.index][worker.id]
+    }
+
+    /// Where an attempt at it is counted.
+    pub(super) fn shard<'s>(&self, worker: &Worker, snapshot: &'s Snapshot) -> &'s Shard {
+        &snapshot.shards[self.choice.rule.index()][self.choice.index][worker.id]
     }
 }

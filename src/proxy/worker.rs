@@ -7,7 +7,7 @@ use crate::http::HeadLimits;
 use crate::net::tls::{Acceptor, ServerConfig};
 use crate::plan::{Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
-use crate::upstream::{Pools, Seat};
+use crate::upstream::{Pools, RetryBudget, Seat};
 use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -52,6 +52,8 @@ pub(super) struct Worker {
     pub(super) peers: Arc<[mpsc::UnboundedSender<Command>]>,
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) buffers: Buffers,
+    /// What bounds the requests that are tried again.
+    pub(super) retries: RetryBudget,
     /// The last connection has closed.
     pub(super) idle: Notify,
     clock: Clock,
@@ -92,6 +94,7 @@ impl Worker {
             peers,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
+            retries: RetryBudget::default(),
             idle: Notify::new(),
             clock,
             now_ms: Cell::new(clock.now_ms()),

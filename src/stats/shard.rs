@@ -5,16 +5,18 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How one request went, said once, at its end.
+/// How one attempt at a request went, said once, at its end. Most requests are one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exchange {
-    /// The status that the client was sent; 499 when it hung up before it had the whole response.
+    /// The status that the client was sent, or would have been if it had not been tried again; 499 when it hung up before
+    /// it had the whole response.
     pub code: u16,
     /// Why it counts as the backend's failure, if it does.
     pub failure: Option<Cause>,
-    /// From the request's head to the backend's response head, if there was one.
+    /// From the attempt's start, which is the request's head or the end of the wait after the attempt before, to the
+    /// backend's response head, if there was one.
     pub head: Option<Duration>,
-    /// From the request's head to the response's end, less the time that the proxy waited for the client.
+    /// From the attempt's start to the response's end, less the time that the proxy waited for the client.
     pub duration: Duration,
 }
 
@@ -89,6 +91,7 @@ pub struct Shard {
     failures: [AtomicU64; Cause::ALL.len()],
     fallbacks: AtomicU64,
     retries: AtomicU64,
+    retries_denied: AtomicU64,
     /// Durations of all requests but the aborted ones.
     duration: Histogram,
     /// Durations of the aborted ones, up to the moment at which the client was gone. Not there before the first: most
@@ -107,6 +110,7 @@ impl Default for Shard {
             failures: Default::default(),
             fallbacks: AtomicU64::new(0),
             retries: AtomicU64::new(0),
+            retries_denied: AtomicU64::new(0),
             duration: Histogram::default(),
             abandoned: OnceLock::new(),
             head: Histogram::default(),
@@ -136,9 +140,14 @@ impl Shard {
         increase(&self.fallbacks, 1);
     }
 
-    /// Counts a request that was sent a second time. For the one writer.
+    /// Counts a request that is tried again, on another connection, endpoint or backend. For the one writer.
     pub fn record_retry(&self) {
         increase(&self.retries, 1);
+    }
+
+    /// Counts a request that would be tried again, were the budget for that not spent. For the one writer.
+    pub fn record_retry_denied(&self) {
+        increase(&self.retries_denied, 1);
     }
 
     /// Adds what this shard has counted to `totals`.
@@ -151,6 +160,7 @@ impl Shard {
         }
         totals.fallbacks += self.fallbacks.load(Relaxed);
         totals.retries += self.retries.load(Relaxed);
+        totals.retries_denied += self.retries_denied.load(Relaxed);
         for index in 0..BUCKETS {
             totals.duration[index] += self.duration.count(index);
             totals.head[index] += self.head.count(index);
@@ -170,8 +180,10 @@ pub struct Totals {
     failures: [u64; Cause::ALL.len()],
     /// Requests that another backend took because this one had no ready endpoint.
     pub fallbacks: u64,
-    /// Requests that were sent a second time.
+    /// Times that a request was tried again.
     pub retries: u64,
+    /// Times that a request would have been tried again, had the budget for that not been spent.
+    pub retries_denied: u64,
     /// By bucket: from a request's head to its response's end, less the waits for the client. Aborted requests are
     /// not in it.
     pub duration: Vec<u64>,
@@ -192,6 +204,7 @@ impl Default for Totals {
             failures: Default::default(),
             fallbacks: 0,
             retries: 0,
+            retries_denied: 0,
             duration: vec![0; BUCKETS],
             duration_sum_us: 0,
             abandoned: vec![0; BUCKETS],

@@ -11,6 +11,7 @@ mod discovery;
 mod health;
 mod pick;
 mod pool;
+mod retry;
 
 pub use backend::{Backend, Seat};
 pub use breaker::Opening;
@@ -18,3 +19,4 @@ pub use connect::ConnectError;
 pub use discovery::{Discovered, Discovery};
 pub use health::{Conditions, Watch};
 pub use pool::{Lease, Pending, Pool, Pools};
+pub use retry::RetryBudget;

@@ -5,6 +5,7 @@ mod examples;
 mod meaning;
 mod refusals;
 mod reports;
+mod retries;
 mod robust;
 mod tls;
 

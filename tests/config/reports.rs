@@ -22,6 +22,7 @@ fn each_wrong_file_is_reported_as_recorded() {
         "missing",
         "not-yet",
         "queries",
+        "retries",
         "rollout",
         "shapes",
         "steps",

@@ -7,6 +7,7 @@ mod harness_tests;
 mod judge;
 mod lifecycle;
 mod reload;
+mod retry;
 mod rollout;
 mod split;
 mod structure;

@@ -104,5 +104,15 @@ fn rule(plan: &Plan, id: RuleId, rule: &Rule) -> Value {
         "matches": matches.collect::<Vec<_>>(),
         "backendRefs": refs.collect::<Vec<_>>(),
         "rollout": rollout.map(|rollout| &rollout.name),
+        "timeouts": {
+            "request": timeout(rule.timeouts.request),
+            "backendRequest": timeout(rule.backend_request),
+        },
+        "retry": rule.retry.as_ref().map(|retry| json!({
+            "attempts": retry.attempts,
+            "codes": retry.codes.iter().collect::<Vec<_>>(),
+            "backoff": format_duration(retry.backoff),
+            "perTryTimeout": timeout(retry.per_try_timeout),
+        })),
     })
 }

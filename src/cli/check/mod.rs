@@ -1,6 +1,7 @@
 //! `serin check FILE`: what the file means, or everything that is wrong with it.
 
 mod limits;
+mod retries;
 mod rollout;
 mod settings;
 mod table;
@@ -30,6 +31,7 @@ fn summary(plan: &Plan, path: &Path) -> String {
     let mut parts = vec![format!("{} is right. This is what it means:\n", path.display()), ends(plan), backends(plan)];
     parts.extend(plan.backends.iter().filter_map(upstream::in_words));
     parts.extend((0..plan.routes.len()).map(|route| rules(plan, RouteId::new(route))));
+    parts.extend(plan.rules.iter().filter_map(|rule| retries::in_words(plan, rule)));
     parts.extend(plan.rollouts.iter().map(|guard| rollout(plan, guard)));
     parts.push(settings(plan));
     parts.join("\n")

@@ -7,7 +7,7 @@ use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::units::{self, format_duration};
-use crate::plan::{LatencyBound, Limit, Metric, Quantile, RateBound, RequestLimit, Timeouts};
+use crate::plan::{LatencyBound, Limit, Metric, Quantile, RateBound, RequestLimit, Rollout, Rule, Timeouts};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -188,18 +188,28 @@ impl Check<'_> {
         None
     }
 
-    /// A limit at or above a timeout has no effect: what would breach it has been cut off before.
-    pub(super) fn limits_against_timeouts(self, rollouts: Option<&Vec<At<raw::Rollout>>>, timeouts: Option<&Timeouts>) {
-        let Some(request) = timeouts.and_then(|timeouts| timeouts.request) else { return };
-        for (_, rollout) in items(rollouts) {
+    /// A limit at or above a timeout has no effect: what would breach it has been cut off before. `rollouts` and `rules`
+    /// are those that were checked; where they are not right, the file's own `timeouts` are all that is known.
+    pub(super) fn limits_against_timeouts(
+        self,
+        list: Option<&Vec<At<raw::Rollout>>>,
+        timeouts: Option<&Timeouts>,
+        checked: Option<(&[Rollout], &[Rule])>,
+    ) {
+        for (index, (_, rollout)) in items(list).enumerate() {
+            let rule = checked.map(|(rollouts, rules)| &rules[rollouts[index].rule.index()]);
+            let request = rule.map(|rule| &rule.timeouts).or(timeouts).and_then(|timeouts| timeouts.request);
+            let one = rule.and_then(|rule| rule.backend_request);
+            let bounds = [("timeouts.backendRequest", one), ("timeouts.request", request)];
+            let Some((key, most)) = bounds.iter().find_map(|(key, most)| Some((*key, (*most)?))) else { continue };
             let promotion = value(rollout.promotion.as_ref()).and_then(|promotion| value(promotion.limits.as_ref()));
             for (_, limit) in items(value(rollout.rollback.as_ref())).chain(items(promotion)) {
                 let latency = value(limit.metric.as_ref()).is_some_and(|metric| metric.starts_with("latency-"));
                 let Some(at) = limit.max.as_ref().filter(|_| latency) else { continue };
                 let max = at.get().and_then(|max| units::parse_duration(&max.0).ok());
-                if max.is_some_and(|max| max >= request) {
+                if max.is_some_and(|max| max >= most) {
                     let problem = Problem::new(at.place, "no request can be slower than this limit");
-                    let label = format!("`timeouts.request` cuts every request off at {}", format_duration(request));
+                    let label = format!("`{key}` cuts every request off at {}", format_duration(most));
                     self.report(problem.label(label).help("lower the limit, or raise the timeout"));
                 }
             }

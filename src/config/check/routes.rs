@@ -1,12 +1,13 @@
 //! Routes and rules.
 
 use super::names::Names;
-use super::{Check, MOST_ITEMS, all};
+use super::retries::Times;
+use super::{Check, MOST_ITEMS, all, value};
 use crate::config::at::At;
 use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
-use crate::plan::{BackendId, BackendRef, Hostname, RequestMatch, Route, RouteId, Rule, RuleId};
+use crate::plan::{BackendId, BackendRef, Hostname, RequestMatch, Retry, Route, RouteId, Rule, RuleId, Timeouts};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,7 +35,13 @@ pub(super) struct Ref {
 }
 
 impl Check<'_> {
-    pub(super) fn routes(self, list: Option<&Vec<At<raw::Route>>>, backends: &Names) -> Routes {
+    /// `times`: how long the file has it that a request may take, and where it says so.
+    pub(super) fn routes(
+        self,
+        list: Option<&Vec<At<raw::Route>>>,
+        backends: &Names,
+        times: (Timeouts, Option<Place>),
+    ) -> Routes {
         let mut found = Routes {
             rule_names: Names::new("rule"),
             list: None,
@@ -59,7 +66,7 @@ impl Check<'_> {
             self.length("rules", list.len(), raw.rules.place);
             let mut own_names = Names::new("rule");
             for (position, at) in list.iter().enumerate() {
-                let (id, rule) = (RuleId::new(rules.len()), self.rule(at, position, backends));
+                let (id, rule) = (RuleId::new(rules.len()), self.rule(at, position, backends, times));
                 found.refs_of.push(rule.refs.clone());
                 if let (Some(route), Some(name)) = (known_as, &rule.name) {
                     let full = format!("{route}/{name}");
@@ -78,11 +85,15 @@ impl Check<'_> {
                     found.entries.extend(new.into_iter().map(|(host, m)| (host, m, id)));
                 }
                 let route = RouteId::new(index);
-                rules.push(rule.name.zip(rule.refs).map(|(name, refs)| Rule {
+                let whole = rule.name.zip(rule.refs).zip(rule.times.zip(rule.retry));
+                rules.push(whole.map(|((name, refs), (times, retry))| Rule {
                     route,
                     name,
                     backend_refs: refs.iter().map(|r| BackendRef { backend: r.backend, weight: r.weight }).collect(),
                     rollout: None,
+                    timeouts: times.timeouts,
+                    backend_request: times.backend_request,
+                    retry,
                 }));
             }
             Some(Route { name: name? })
@@ -92,8 +103,10 @@ impl Check<'_> {
     }
 
     /// The parts of a rule as far as they are right.
-    fn rule(self, at: &At<raw::Rule>, position: usize, backends: &Names) -> Parts {
-        let Some(raw) = at.get() else { return Parts { name: None, name_place: at.place, refs: None, matches: None } };
+    fn rule(self, at: &At<raw::Rule>, position: usize, backends: &Names, times: (Timeouts, Option<Place>)) -> Parts {
+        let Some(raw) = at.get() else {
+            return Parts { name: None, name_place: at.place, refs: None, matches: None, times: None, retry: None };
+        };
         let name = match &raw.name {
             Some(name) => self.name(name, at.place),
             None => Some(format!("rule-{position}").into()),
@@ -103,6 +116,8 @@ impl Check<'_> {
             name_place: raw.name.as_ref().map_or(at.place, |name| name.place),
             refs: self.backend_refs(&raw.backend_refs, at.place, backends),
             matches: self.matches(raw.matches.as_ref()),
+            times: self.rule_timeouts(value(raw.timeouts.as_ref()), times),
+            retry: raw.retry.as_ref().map_or(Some(None), |at| self.retry(at.get()?).map(Some)),
         }
     }
 
@@ -142,6 +157,9 @@ struct Parts {
     name_place: Place,
     refs: Option<Vec<Ref>>,
     matches: Option<Vec<RequestMatch>>,
+    times: Option<Times>,
+    #[expect(clippy::option_option, reason = "the outer one says whether something was reported")]
+    retry: Option<Option<Retry>>,
 }
 
 /// Which requests the rules so far take, to find rules that nothing is left for.

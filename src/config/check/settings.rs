@@ -31,7 +31,7 @@ pub(crate) mod defaults {
 /// A head below this would refuse what every browser sends; above it, one client could hold a worker's memory.
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=16 << 20;
 /// Longer waits are `off`, written as a number by mistake.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub(super) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 impl Check<'_> {
     pub(super) fn limits(self, limits: Option<&raw::Limits>) -> Option<Limits> {

@@ -1,5 +1,6 @@
 //! Routes, in `HTTPRoute`'s words.
 
+use super::DurationText;
 use crate::config::at::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,6 +29,42 @@ pub(in crate::config) struct Rule {
     /// Who gets the requests; at least one.
     #[schemars(length(min = 1))]
     pub(in crate::config) backend_refs: At<Vec<At<BackendRef>>>,
+    /// How long its requests may take. Default: as long as the file's `timeouts` say.
+    pub(in crate::config) timeouts: Option<At<RuleTimeouts>>,
+    /// Tries a request again that failed, as long as nothing of a response has gone to the client. What is not known to
+    /// be idempotent is tried again only if nothing of it was sent. Default: only other endpoints, when a connection is
+    /// refused.
+    pub(in crate::config) retry: Option<At<Retry>>,
+}
+
+/// How long a rule's requests may take. `0s` is for ever.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RuleTimeouts {
+    /// From the request's head to the response's last byte, all attempts together. Default: the file's
+    /// `timeouts.request`.
+    pub(in crate::config) request: Option<At<DurationText>>,
+    /// From the start of one attempt to its response's last byte; at most `request`. Default `0s`.
+    pub(in crate::config) backend_request: Option<At<DurationText>>,
+}
+
+/// When a request is tried again. What gives no response always is: a connection that is refused or closed before the
+/// response, and a try that takes too long. All retries of a worker together are at most 20 % of its requests and three a
+/// second.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Retry {
+    /// How many times at most a request is tried again. Default 1.
+    #[schemars(range(min = 1, max = 10))]
+    pub(in crate::config) attempts: Option<At<u64>>,
+    /// Status codes of responses in whose place an idempotent request is tried again, 400 to 599. Default none.
+    #[schemars(inner(range(min = 400, max = 599)))]
+    pub(in crate::config) codes: Option<At<Vec<At<u64>>>>,
+    /// The least wait before a request is tried again; up to twice as much at random, and twice that the next time, up
+    /// to ten times. Default `25ms`.
+    pub(in crate::config) backoff: Option<At<DurationText>>,
+    /// From the start of a try to its response's head. Default: none but the time-outs.
+    pub(in crate::config) per_try_timeout: Option<At<DurationText>>,
 }
 
 /// Conditions that must all hold.

@@ -5,9 +5,10 @@ mod asking;
 mod renamed;
 
 use super::*;
+use crate::config::defaults::TIMEOUTS;
 use crate::plan::{
     Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher,
-    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts, Upstream,
+    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -62,6 +63,9 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
             BackendRef { backend: canary(i), weight: 10 },
         ],
         rollout: Some(RolloutId::new(i)),
+        timeouts: TIMEOUTS,
+        backend_request: None,
+        retry: None,
     };
     let rollout = |i: usize| Rollout {
         name: rollouts[i].0.into(),
@@ -90,14 +94,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         matcher: Matcher::new([]),
         rollouts: with_ids().map(|(i, _)| rollout(i)).collect(),
         limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
-        timeouts: Timeouts {
-            header_read: None,
-            idle: None,
-            connect: None,
-            response_head: None,
-            request: None,
-            tunnel_idle: None,
-        },
+        timeouts: TIMEOUTS,
         headers: Headers { via: false, request_id: true, forwarded: true },
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: crate::plan::Store::BesideConfig,

@@ -41,17 +41,19 @@ macro_rules! families {
 
 families! {
     Requests "serin_requests_total" COUNTER ["route", "rule", "backend", "version", "code"]
-        "Requests given to a backend, by the status that the client was sent; 499 when the client hung up first.";
+        "Attempts at requests, by the status that the client was sent, or would have been; 499 when it hung up first.";
     RequestDuration "serin_request_duration_seconds" HISTOGRAM ["route", "rule", "backend", "version"]
-        "From a request's head to its response's end, less the waits for the client; aborted requests left out.";
+        "From an attempt's start to its response's end, less the waits for the client; aborted requests left out.";
     ResponseHead "serin_response_head_seconds" HISTOGRAM ["route", "rule", "backend", "version"]
-        "From a request's head to the backend's response head.";
+        "From an attempt's start to the backend's response head.";
     Failures "serin_failures_total" COUNTER ["route", "rule", "backend", "version", "cause"]
-        "Requests that count as the backend's failure, by cause.";
+        "Attempts that count as the backend's failure, by cause.";
     Fallback "serin_fallback_total" COUNTER ["route", "rule", "backend", "version"]
         "Requests that another backend took because this one had no ready endpoint.";
     Retries "serin_retries_total" COUNTER ["route", "rule", "backend", "version"]
-        "Requests that were sent a second time.";
+        "Times that a request was tried again after this backend: on another connection, endpoint or backend.";
+    RetriesDenied "serin_retry_budget_exhausted_total" COUNTER ["route", "rule", "backend", "version"]
+        "Times that a request was not tried again because the budget for that was spent.";
     Refused "serin_refused_requests_total" COUNTER ["code"]
         "Requests that Serin answered itself and gave to no backend, by status.";
     Connections "serin_connections" GAUGE ["side"]
@@ -168,6 +170,8 @@ pub(super) fn of_series(series: &[Series]) -> Vec<MetricFamily> {
         Family::Fallback
             .of(series.iter().map(|s| Family::Fallback.sample(&labels(&s.key), number(s.totals.fallbacks)))),
         Family::Retries.of(series.iter().map(|s| Family::Retries.sample(&labels(&s.key), number(s.totals.retries)))),
+        Family::RetriesDenied
+            .of(series.iter().map(|s| Family::RetriesDenied.sample(&labels(&s.key), number(s.totals.retries_denied)))),
         Family::RequestDuration
             .of(series.iter().map(|s| histogram(&s.key, &s.totals.duration, s.totals.duration_sum_us))),
         Family::ResponseHead.of(series.iter().map(|s| histogram(&s.key, &s.totals.head, s.totals.head_sum_us))),
