@@ -1,6 +1,7 @@
 //! Connections as the rooms above see them: a stream of bytes, whatever carries it.
 
 mod http2;
+pub mod https;
 mod stream;
 pub mod tls;
 
