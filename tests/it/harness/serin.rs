@@ -148,8 +148,15 @@ impl Serin {
     /// Waits until a count is this high, and asserts that it is not higher.
     #[track_caller]
     pub(crate) fn await_count(&self, name: &str, labels: &[(&str, &str)], expected: u64) {
+        assert!(expected > 0, "there is nothing to wait for: every count is that high");
         eventually(&format!("{name}{labels:?} is {expected}"), || self.count(name, labels) >= expected);
         assert_eq!(self.count(name, labels), expected, "{name}{labels:?}");
+    }
+
+    /// Waits until nothing of this is left.
+    #[track_caller]
+    pub(crate) fn await_none(&self, name: &str, labels: &[(&str, &str)]) {
+        eventually(&format!("{name}{labels:?} is 0"), || self.count(name, labels) == 0);
     }
 
     /// Puts a new config in the old one's place at one stroke, as its layout does it.

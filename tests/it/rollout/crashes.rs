@@ -1,7 +1,7 @@
 //! `kill -9` in every phase: the same phase and step afterwards, and never a failed revision served.
 
 use super::*;
-use std::net::TcpListener;
+use crate::harness::free_address;
 
 /// The rollout's state as it is on the disk: it comes there a moment after the traffic has moved.
 fn saved(serin: &Serin) -> Value {
@@ -31,7 +31,7 @@ fn survives(serin: Serin, phase: &str) -> Serin {
 
 #[test]
 fn killed_in_any_phase_it_goes_on_where_it_was() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    let free = free_address();
     let mut scene = Scene::new();
     scene.canary_address = free;
     scene.hold = "10m";
