@@ -250,6 +250,7 @@ fn a_failed_revision_stays_out_over_restart_and_reload_until_it_changes() {
     let load = load(&mut serin);
     until_out(&serin, load);
     scene.canary.fail(0);
+    eventually("its failure is on the disk", || serin.saved(ROLLOUT)["phase"] == "RolledBack");
 
     let mut serin = serin.restart();
     assert!(!canary_is_asked(&mut serin), "still out after a restart");

@@ -76,6 +76,14 @@ impl Serin {
         Self::launch(directory, layout, version, &["--workers", "2"], &[])
     }
 
+    /// A rollout's state as it is on the disk: it comes there a moment after the traffic has moved, and a process that is
+    /// killed in between has not seen it.
+    pub(crate) fn saved(&self, rollout: &str) -> Value {
+        let state = fs::read(self.config_path().with_file_name("serin-state.json")).unwrap_or_default();
+        let state: Value = serde_json::from_slice(&state).unwrap_or_default();
+        state["rollouts"][rollout].clone()
+    }
+
     /// Where the config lies.
     pub(crate) fn config_path(&self) -> PathBuf {
         file(self.directory.path())
