@@ -67,7 +67,7 @@ pub fn status_of_reason(reason: Reason) -> GrpcStatus {
     match reason {
         Reason::Refused(Refusal::HeadTooLarge | Refusal::TooManyFields) => GrpcStatus::ResourceExhausted,
         Reason::Refused(Refusal::TooSlow) | Reason::RequestTimeout => GrpcStatus::DeadlineExceeded,
-        Reason::Refused(_) => GrpcStatus::Internal,
+        Reason::Refused(_) | Reason::BadResponse => GrpcStatus::Internal,
         // What a server says that does not have the method.
         Reason::NoRoute => GrpcStatus::Unimplemented,
         // The caller's own time is not over, and another endpoint may be better: worth another try, as everything that
@@ -79,7 +79,6 @@ pub fn status_of_reason(reason: Reason) -> GrpcStatus {
         | Reason::ConnectTimeout
         | Reason::Reset
         | Reason::ResponseHeadTimeout => GrpcStatus::Unavailable,
-        Reason::BadResponse => GrpcStatus::Internal,
     }
 }
 

@@ -21,8 +21,7 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
 pub(super) async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
-    let socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
-    socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    let socket = socket(endpoint).await?;
     match &endpoint.tls {
         None => Ok(Stream::Plain(socket)),
         Some(tls) => match tls.connect(socket, endpoint.address.ip()).await {
@@ -30,4 +29,25 @@ pub(super) async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError>
             Err(error) => Err(ConnectError::Tls(error)),
         },
     }
+}
+
+/// The same, to speak HTTP/2 then.
+///
+/// # Errors
+/// The same.
+pub(super) async fn connect_http2(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+    let socket = socket(endpoint).await?;
+    match &endpoint.tls {
+        None => Ok(Stream::Plain(socket)),
+        Some(tls) => match tls.connect_http2(socket, endpoint.address.ip()).await {
+            Ok(connected) => Ok(Stream::Tls(connected)),
+            Err(error) => Err(ConnectError::Tls(error)),
+        },
+    }
+}
+
+async fn socket(endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
+    let socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
+    socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    Ok(socket)
 }

@@ -2,6 +2,7 @@
 
 mod backends;
 mod examples;
+mod grpc;
 mod meaning;
 mod refusals;
 mod reports;

@@ -10,6 +10,7 @@ mod upstream;
 use super::ConfigView;
 use crate::config::{format_duration, format_size};
 use crate::plan::{Backend, Endpoints, Plan, Rule, RuleId, Store};
+use crate::stats::GrpcStatus;
 use rollout::rollout;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -61,6 +62,7 @@ pub(super) fn of(config: &ConfigView) -> Value {
             Store::BesideConfig => Value::Null,
         },
         "dns": { "nameservers": plan.dns.nameservers },
+        "grpc": { "failureStatuses": plan.grpc.failures.iter().map(GrpcStatus::name).collect::<Vec<_>>() },
     })
 }
 
