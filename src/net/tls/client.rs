@@ -37,7 +37,7 @@ impl Connector {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from((*identity.key).clone())))
             }
         };
-        config.alpn_protocols = super::protocols();
+        config.alpn_protocols = super::offer(&[super::HTTP1]);
         Ok(Self { config: Arc::new(config), name })
     }
 
