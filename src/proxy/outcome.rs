@@ -58,6 +58,7 @@ impl Outcome {
         shard.record(&Record {
             code: self.code.or(self.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
             failure: self.failure.or_else(failed),
+            grpc: None,
             head: seen.head_at.map(|at| at.duration_since(start)),
             duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
         });

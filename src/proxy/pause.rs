@@ -8,6 +8,7 @@ use super::client::Client;
 use super::exchange::End;
 use super::request::Forwarded;
 use super::worker::{Current, Worker};
+use crate::net::Stream;
 use crate::plan::BackendId;
 use crate::upstream::Lease;
 use std::future::poll_fn;
@@ -46,7 +47,8 @@ pub(super) async fn pause(
         if client.deadline.passed() {
             return Poll::Ready(Err(End::HeadTimeout { bound: true }));
         }
-        if request.outgoing.body.is_read() && client.poll_gone(cx, &worker.buffers) {
+        let may_be_gone = request.outgoing.body.is_read() || matches!(client.stream, Stream::Http2(_));
+        if may_be_gone && client.poll_gone(cx, &worker.buffers) {
             return Poll::Ready(Err(End::ClientGone));
         }
         if let Some(draining) = &mut drain

@@ -1,0 +1,144 @@
+//! What is done with a body when a request is tried again: the request's is sent once more, and that of the response that
+//! nobody gets is read and forgotten.
+//!
+//! What of a request's body has been read is kept for that, as long as it is short. It is the content that is kept and not its framing: that is put around it anew, as the next connection needs it.
+
+use super::super::buffer::Buffers;
+use super::{Pump, PumpError, Source};
+use crate::http::{BodyLength, Transfer, compose_trailers};
+use crate::net::Stream;
+use http::HeaderMap;
+use std::task::{Context, Poll, ready};
+
+/// The beginning of a body, or all of it; until it is too long.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Replay {
+    content: Vec<u8>,
+    /// The lines of the trailer section, if it has come.
+    trailers: Vec<u8>,
+    /// It was too long.
+    lost: bool,
+}
+
+impl Replay {
+    /// How much is kept at most, in bytes of content.
+    pub(in crate::proxy) const MOST: usize = 64 << 10;
+
+    /// For a body of this length; `None` where it is known to be too long.
+    pub(in crate::proxy) fn of(body: BodyLength) -> Option<Box<Self>> {
+        let known = match body {
+            BodyLength::Sized(length) | BodyLength::Stream(Some(length)) => length,
+            BodyLength::Stream(None) | BodyLength::Chunked | BodyLength::UntilClose => 0,
+        };
+        (known <= Self::MOST as u64).then(Box::default)
+    }
+
+    /// Keeps what has been read next, with the trailers if they have come, as lines or apart; or nothing any more, if that is too much.
+    pub(in crate::proxy) fn keep(&mut self, content: &[u8], lines: &[u8], trailers: Option<&HeaderMap>) {
+        if self.lost || self.content.len() + content.len() > Self::MOST {
+            *self = Self { lost: true, ..Self::default() };
+        } else {
+            self.content.extend_from_slice(content);
+            self.trailers.extend_from_slice(lines);
+            if let Some(trailers) = trailers {
+                compose_trailers(&mut self.trailers, trailers);
+            }
+        }
+    }
+
+    /// Whether everything that was read is here.
+    pub(in crate::proxy) fn is_whole(&self) -> bool {
+        !self.lost
+    }
+
+    /// The content and the trailers' lines so far.
+    pub(in crate::proxy) fn kept(&self) -> (&[u8], &[u8]) {
+        (&self.content, &self.trailers)
+    }
+}
+
+impl Pump {
+    /// From now on keeps what is accepted in `replay`, for [`rewind`](Self::rewind).
+    pub(in crate::proxy) fn keep(&mut self, replay: Box<Replay>) {
+        self.replay = Some(replay);
+    }
+
+    /// Whether nothing of it has been accepted that is not kept, if there is anything to be kept at all.
+    pub(in crate::proxy) fn can_rewind(&self) -> bool {
+        self.replay.as_ref().is_none_or(|replay| replay.is_whole())
+    }
+
+    /// Begins anew for another sink: what has been accepted is framed and written again, and then the rest is read. Where
+    /// nothing is kept, nothing must have been written.
+    pub(in crate::proxy) fn rewind(&mut self, buffers: &Buffers) {
+        let Some(replay) = self.replay.as_ref().filter(|replay| replay.is_whole()) else { return };
+        let (content, trailers) = replay.kept();
+        let mut buffer = buffers.copy_of(content);
+        self.tail.clear();
+        if matches!(self.transfer, Transfer::Chunked | Transfer::Stream) {
+            self.tail.extend_from_slice(trailers);
+        }
+        (self.tail_written, self.written, self.trailers) = (0, 0, None);
+        self.ends_stream = self.transfer == Transfer::Stream;
+        if self.transfer == Transfer::Chunked {
+            self.frame(&mut buffer);
+        }
+        self.buffer.replace(buffer).into_iter().for_each(|before| buffers.give(before));
+    }
+
+    /// Reads what is left and gives it to nobody.
+    ///
+    /// # Errors
+    /// [`PumpError`]: there is more of it than `most` bytes, or it is not right, or something else follows it.
+    pub(in crate::proxy) fn poll_discard(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut Stream,
+        buffers: &Buffers,
+        most: usize,
+    ) -> Poll<Result<(), PumpError>> {
+        loop {
+            if let Some(buffer) = self.buffer.take() {
+                self.written += buffer.unread().len() as u64;
+                buffers.give(buffer);
+            }
+            self.tail.clear();
+            if self.extra.is_some() || self.written > most as u64 {
+                return Poll::Ready(Err(PumpError::Malformed));
+            }
+            match self.source {
+                Source::Over => return Poll::Ready(Ok(())),
+                // The one cannot be used again behind it, the other is one of many: giving it up costs nothing.
+                Source::UntilClose | Source::Stream { .. } => return Poll::Ready(Err(PumpError::Source)),
+                Source::Sized(_) | Source::Chunked(_) => ready!(self.poll_fill(cx, source, buffers))?,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn all_of_a_body_is_kept_or_nothing(parts in proptest::collection::vec(0_usize..9_000, 0..20)) {
+            let mut replay = Replay::of(BodyLength::Chunked).unwrap();
+            let body: Vec<u8> = (0..parts.iter().sum()).map(|n: usize| u8::try_from(n % 251).unwrap()).collect();
+            let mut rest = &body[..];
+            for part in parts {
+                replay.keep(&rest[..part], b"", None);
+                rest = &rest[part..];
+            }
+            prop_assert_eq!(replay.is_whole(), body.len() <= Replay::MOST);
+            prop_assert_eq!(replay.kept().0, if replay.is_whole() { &body[..] } else { b"" });
+        }
+    }
+
+    #[test]
+    fn what_is_known_to_be_too_long_is_not_begun() {
+        let begun = |length| Replay::of(BodyLength::Sized(length)).is_some();
+        assert!(begun(Replay::MOST as u64) && !begun(Replay::MOST as u64 + 1));
+    }
+}
