@@ -7,7 +7,7 @@ use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
 use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
-    Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId,
+    Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, Protocol, RequestLimit, RequestMatch, Rollout, RolloutId,
     Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
@@ -27,6 +27,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
         version: "1".into(),
         endpoints,
         tls,
+        protocol: Protocol::Http1,
         upstream: Upstream::default(),
     };
     let files = CertificateFiles { certificate: "/run/tls/tls.crt".into(), key: "/run/tls/tls.key".into() };

@@ -12,7 +12,7 @@ mod tell;
 mod texts;
 mod tls;
 
-pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
+pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, Protocol, SuccessRate};
 pub(super) use limits::{Limit, Prometheus};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
@@ -98,6 +98,8 @@ pub(super) struct Backend {
     pub(super) endpoints: At<Endpoints>,
     /// With it, Serin speaks TLS to the endpoints. Default: in clear.
     pub(super) tls: Option<At<BackendTls>>,
+    /// What Serin speaks to the endpoints. Default `http1`.
+    pub(super) protocol: Option<At<Protocol>>,
     /// Asks the endpoints how they are. Default: nobody asks.
     pub(super) health: Option<At<HealthCheck>>,
     /// Ejects endpoints whose requests fail. Default: three failed connects in a row rest an endpoint, nothing else.

@@ -229,9 +229,9 @@ impl ResponseHead<'_, '_> {
 /// What the header fields say about the message itself.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a header field states")]
-struct Facts<'b> {
+pub(super) struct Facts<'b> {
     host: Option<Authority<'b>>,
-    content_length: Option<u64>,
+    pub(super) content_length: Option<u64>,
     has_transfer_encoding: bool,
     chunked: bool,
     expects_continue: bool,
@@ -268,7 +268,7 @@ impl<'b> Facts<'b> {
         Ok(facts)
     }
 
-    fn of_response(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
+    pub(super) fn of_response(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
         let mut facts = Self::default();
         for line in fields.0 {
             match Field::of(line.name) {
@@ -311,6 +311,11 @@ impl<'b> Facts<'b> {
             true if self.content_length.is_some() => Err(Refusal::TwoLengths),
             _ => Ok(()),
         }
+    }
+
+    /// Whether any field is about a connection of HTTP/1.1.
+    pub(super) fn is_about_connection(&self) -> bool {
+        self.has_transfer_encoding || self.connection != Connection::default()
     }
 
     fn request_body(&self) -> BodyLength {

@@ -8,12 +8,15 @@ mod chunked;
 mod compose;
 mod field;
 mod head;
+mod http2_backend;
 mod reply;
 mod target;
 mod upgrade;
+mod websocket;
 
 pub use chunked::{ChunkError, Decoded, Decoder};
 pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};
 pub use field::{Field, FieldLines};
 pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
+pub use http2_backend::{Http2Request, Inexpressible, websocket_accept};
 pub use reply::{Reason, Refusal, compose_reply};

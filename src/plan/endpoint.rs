@@ -21,12 +21,25 @@ pub struct Endpoint {
     pub health: Arc<Health>,
     /// How connections to it begin; `None`: in clear.
     pub tls: Option<Arc<Connector>>,
+    /// What is spoken on them.
+    pub protocol: Protocol,
+}
+
+/// What is spoken to a backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: one request at a time on a connection.
+    #[default]
+    Http1,
+    /// HTTP/2: many requests at a time on a connection; in clear with prior knowledge (RFC 9113 section 3.3), over TLS
+    /// by ALPN (section 3.2).
+    Http2,
 }
 
 impl Endpoint {
-    /// A healthy endpoint that nobody has tried, in clear.
+    /// A healthy endpoint that nobody has tried, which speaks HTTP/1.1 in clear.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, health: Arc::default(), tls: None }
+        Self { address, health: Arc::default(), tls: None, protocol: Protocol::Http1 }
     }
 
     /// Whether connections to one are as good as connections to the other.
@@ -36,7 +49,17 @@ impl Endpoint {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        same_tls && Arc::ptr_eq(&self.health, &other.health)
+        same_tls && self.protocol == other.protocol && Arc::ptr_eq(&self.health, &other.health)
+    }
+}
+
+impl Protocol {
+    /// As it is written in the config.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+        }
     }
 }
 

@@ -21,7 +21,7 @@ mod tls;
 mod upstream;
 
 pub use available::{Available, Standing};
-pub use endpoint::{Endpoint, Health};
+pub use endpoint::{Endpoint, Health, Protocol};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
 pub use matcher::{
@@ -107,6 +107,8 @@ pub struct Backend {
     pub endpoints: Endpoints,
     /// `None`: in clear.
     pub tls: Option<BackendTls>,
+    /// What is spoken to its endpoints.
+    pub protocol: Protocol,
     /// How it is kept well.
     pub upstream: Upstream,
 }

@@ -6,7 +6,9 @@ use super::body::Pump;
 use super::buffer::Buffer;
 use super::exchange::{End, Outgoing, Seen};
 use super::worker::Worker;
-use crate::http::{Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots};
+use crate::http::{
+    Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots, websocket_accept,
+};
 use std::time::Instant;
 
 /// How far the answer has come.
@@ -59,8 +61,7 @@ pub(super) fn take_head(
         return Ok(Taken::Early(buffer));
     }
     let transfer = if interim { Transfer::AsIs } else { Transfer::of(head.body, outgoing.version) };
-    let client_persists =
-        outgoing.persists && outgoing.body.is_over() && transfer != Transfer::UntilClose && !worker.draining();
+    let client_persists = client_persists(worker, outgoing, transfer);
     let date = worker.date();
     let outbound = Outbound {
         version: outgoing.version,
@@ -100,4 +101,76 @@ pub(super) fn take_head(
     }
     worker.buffers.give_head(composed);
     Ok(Taken::Response(Response::Body { pump, client_persists, upstream_persists }))
+}
+
+/// A head that came over HTTP/2.
+pub(super) struct Http2Answer<'a> {
+    pub(super) response: &'a http::Response<()>,
+    /// The stream has ended with it.
+    pub(super) over: bool,
+    /// It is the yes to a CONNECT.
+    pub(super) switches: bool,
+}
+
+/// Takes a head that came over HTTP/2, and puts the client's before `rest`, the content that has come with it.
+pub(super) fn take_http2_head(
+    answer: &Http2Answer<'_>,
+    rest: Buffer,
+    worker: &Worker,
+    outgoing: &Outgoing,
+    seen: &mut Seen,
+    prelude: &mut Vec<u8>,
+) -> Result<Taken, End> {
+    let Http2Answer { response, over, switches } = *answer;
+    let mut lines = Vec::new();
+    let head = ResponseHead::of_http2(response, over, &mut lines, outgoing.limits, outgoing.to_head);
+    let mut head = head.map_err(|_| End::BadResponse)?;
+    let accept = websocket_accept(&outgoing.head).filter(|_| switches);
+    if switches {
+        lines = head.fields.0.to_vec();
+        head = ResponseHead::switch(&mut lines, accept.as_deref());
+    }
+    let interim = head.code < 200;
+    let transfer = if interim { Transfer::AsIs } else { Transfer::of(head.body, outgoing.version) };
+    let client_persists = client_persists(worker, outgoing, transfer);
+    let date = worker.date();
+    let outbound = Outbound {
+        version: outgoing.version,
+        close: !client_persists && !interim,
+        transfer,
+        via: outgoing.via,
+        date: &date,
+    };
+    if !interim || switches {
+        seen.code = Some(head.code);
+        seen.head_at = Some(Instant::now());
+    }
+    if interim {
+        if outgoing.version == Version::Http11 {
+            compose_response(prelude, &head, &outbound);
+        }
+        let rest = if rest.unread().is_empty() {
+            worker.buffers.give(rest);
+            None
+        } else {
+            Some(rest)
+        };
+        return Ok(if switches { Taken::Switched(rest) } else { Taken::Interim(None) });
+    }
+    let mut composed = worker.buffers.take_head();
+    compose_response(&mut composed, &head, &outbound);
+    let mut pump = Pump::new(head.body, transfer, outgoing.limits);
+    if pump.accept(rest, &worker.buffers).is_err() {
+        return Err(End::BadResponse);
+    }
+    if !pump.framed().is_some_and(|framed| framed.prepend(&composed)) {
+        prelude.extend_from_slice(&composed);
+    }
+    worker.buffers.give_head(composed);
+    Ok(Taken::Response(Response::Body { pump, client_persists, upstream_persists: true }))
+}
+
+/// Whether the client's connection can take another request after this response.
+fn client_persists(worker: &Worker, outgoing: &Outgoing, transfer: Transfer) -> bool {
+    outgoing.persists && outgoing.body.is_over() && transfer != Transfer::UntilClose && !worker.draining()
 }

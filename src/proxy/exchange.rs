@@ -4,13 +4,13 @@
 //! side, so a backend may answer early and a client may stop listening at any time. The result says what happened;
 //! what that means for the client and for the counters is the business of `forward`.
 
-use super::answer::{Response, Taken, take_head};
+use super::answer::{Http2Answer, Response, Taken, take_head, take_http2_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Version};
-use crate::net::Stream;
+use crate::http::{HeadLimits, Http2Request, Inexpressible, Version};
+use crate::net::{Http2, NoResponse, Stream};
 use crate::plan::Timeouts;
 use std::io;
 use std::pin::Pin;
@@ -61,6 +61,8 @@ pub(super) enum End {
     ClientSlow,
     /// The client's body is malformed, and no response has begun.
     ClientMalformed,
+    /// HTTP/2 has no words for the request.
+    Inexpressible(Inexpressible),
 }
 
 /// What is known of the response, whatever its end.
@@ -84,6 +86,8 @@ pub(super) struct Exchange<'a> {
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) seen: Seen,
     head_sent: usize,
+    /// What was sent over HTTP/2 is a CONNECT.
+    connects: bool,
     /// The backend takes no more of the request; it may have answered all the same.
     request_failed: bool,
     response: Response,
@@ -118,6 +122,7 @@ impl<'a> Exchange<'a> {
             outgoing,
             seen: Seen::default(),
             head_sent: 0,
+            connects: false,
             request_failed: false,
             response: Response::Head(None),
             prelude: Vec::new(),
@@ -156,6 +161,12 @@ impl<'a> Exchange<'a> {
         if self.request_failed {
             return Poll::Ready(Ok(()));
         }
+        if let Stream::Http2(stream) = &mut *self.upstream
+            && self.head_sent == 0
+        {
+            self.connects = send_http2_head(stream, self.outgoing)?;
+            self.head_sent = self.outgoing.head.len();
+        }
         let head = &self.outgoing.head;
         while self.head_sent < head.len() {
             match ready!(Pin::new(&mut *self.upstream).poll_write(cx, &head[self.head_sent..])) {
@@ -175,6 +186,9 @@ impl<'a> Exchange<'a> {
         let polled = self.outgoing.body.poll(cx, &mut self.client.stream, self.upstream, &self.worker.buffers);
         match ready!(polled) {
             Ok(()) => {
+                if let Stream::Http2(stream) = &mut *self.upstream {
+                    let _ = stream.finish(None);
+                }
                 // What came with the head has been put back already; only a later read can bring more.
                 if let Some(extra) = self.outgoing.body.take_extra() {
                     self.client.input = Some(extra);
@@ -200,7 +214,11 @@ impl<'a> Exchange<'a> {
                 // Behind a 101, which the client has been sent now, no other head follows.
                 Response::Head(_) if self.seen.code.is_some() => return Poll::Ready(None),
                 Response::Head(_) => {
-                    if let Err(end) = ready!(self.poll_head(cx)) {
+                    let polled = match &*self.upstream {
+                        Stream::Http2(_) => self.poll_http2_head(cx),
+                        Stream::Plain(_) | Stream::Tls(_) => self.poll_head(cx),
+                    };
+                    if let Err(end) = ready!(polled) {
                         return Poll::Ready(Some(end));
                     }
                 }
@@ -287,6 +305,41 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// The same where the backend speaks HTTP/2.
+    fn poll_http2_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let Stream::Http2(stream) = &mut *self.upstream else { return Poll::Pending };
+        // Before the request's head is sent there is nothing to wait for.
+        if self.head_sent == 0 {
+            return Poll::Pending;
+        }
+        let response = match ready!(stream.poll_response(cx)) {
+            Ok(response) => response,
+            Err(error) => {
+                return Poll::Ready(Err(match stream.no_response(&error) {
+                    NoResponse::Unprocessed if self.outgoing.body.written() == 0 => End::Unsent,
+                    NoResponse::Malformed => End::BadResponse,
+                    NoResponse::Unprocessed | NoResponse::Broken => End::Reset,
+                }));
+            }
+        };
+        // Mostly the content's beginning has come with the head, and leaves with it.
+        let over = stream.is_over();
+        let mut rest = self.worker.buffers.take();
+        let mut space = ReadBuf::new(rest.space());
+        if response.status().as_u16() >= 200 && !over {
+            let _ = Pin::new(&mut *self.upstream).poll_read(cx, &mut space);
+        }
+        let read = space.filled().len();
+        rest.filled(read);
+        let answer = Http2Answer { response: &response, over, switches: self.connects && response.status().is_success() };
+        match take_http2_head(&answer, rest, self.worker, self.outgoing, &mut self.seen, &mut self.prelude)? {
+            Taken::Response(response) => self.response = response,
+            Taken::Switched(rest) => self.response = Response::Head(rest),
+            Taken::Interim(_) | Taken::Partial(_) | Taken::Early(_) => {}
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// What came behind a 101, and belongs to the tunnel.
     pub(super) fn take_rest(&mut self) -> Option<Buffer> {
         if let Response::Head(rest) = &mut self.response { rest.take() } else { None }
@@ -337,4 +390,13 @@ impl<'a> Exchange<'a> {
             }
         }
     }
+}
+
+/// Sends the request's head on an HTTP/2 stream; whether that is a CONNECT, behind which the stream goes on.
+fn send_http2_head(stream: &mut Http2, outgoing: &Outgoing) -> Result<bool, End> {
+    let request = Http2Request::read(&outgoing.head, stream.is_secure(), stream.takes_extended_connect());
+    let Http2Request { head, connects } = request.map_err(End::Inexpressible)?;
+    let ends = outgoing.body.is_over() && !connects;
+    stream.send_request(head, ends).map_err(|_| End::Unsent)?;
+    Ok(connects)
 }

@@ -7,7 +7,7 @@ use crate::http::HeadLimits;
 use crate::net::tls::{Acceptor, ServerConfig};
 use crate::plan::{Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
-use crate::upstream::{Pools, Seat};
+use crate::upstream::{ConnectError, Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -142,12 +142,17 @@ impl Worker {
         }
     }
 
-    /// Says, once in ten seconds, that handshakes with a backend fail: the counters do not say why.
-    pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &std::io::Error) {
+    /// Says, once in ten seconds, why connections to a backend cannot be used: the counters do not say.
+    pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &ConnectError) {
         let now = self.now_ms();
         if self.handshake_failed_ms.get().is_none_or(|said| now - said > 10_000) {
             self.handshake_failed_ms.set(Some(now));
-            tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
+            match error {
+                ConnectError::Tls(error) => {
+                    tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
+                }
+                error => tracing::warn!(%endpoint, %error, "the HTTP/2 handshake with an endpoint failed"),
+            }
         }
     }
 

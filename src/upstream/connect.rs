@@ -14,6 +14,15 @@ pub enum ConnectError {
     /// The endpoint was reached, and the handshake failed.
     #[error("the TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
+    /// The endpoint was reached, and does not speak HTTP/2.
+    #[error("the endpoint does not speak HTTP/2: {0}")]
+    Http2(#[source] h2::Error),
+    /// The endpoint lets no request in (`SETTINGS_MAX_CONCURRENT_STREAMS` is 0).
+    #[error("the endpoint takes no HTTP/2 streams")]
+    NoStreams,
+    /// It took too long.
+    #[error("no connection in time")]
+    Timeout,
 }
 
 /// Connects to `endpoint`, as far as the end of the handshake if there is one.
@@ -21,8 +30,7 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
 pub(super) async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
-    let socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
-    socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    let socket = socket(endpoint).await?;
     match &endpoint.tls {
         None => Ok(Stream::Plain(socket)),
         Some(tls) => match tls.connect(socket, endpoint.address.ip()).await {
@@ -30,4 +38,25 @@ pub(super) async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError>
             Err(error) => Err(ConnectError::Tls(error)),
         },
     }
+}
+
+/// The same, to speak HTTP/2 then.
+///
+/// # Errors
+/// The same.
+pub(super) async fn connect_http2(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+    let socket = socket(endpoint).await?;
+    match &endpoint.tls {
+        None => Ok(Stream::Plain(socket)),
+        Some(tls) => match tls.connect_http2(socket, endpoint.address.ip()).await {
+            Ok(connected) => Ok(Stream::Tls(connected)),
+            Err(error) => Err(ConnectError::Tls(error)),
+        },
+    }
+}
+
+async fn socket(endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
+    let socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
+    socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    Ok(socket)
 }

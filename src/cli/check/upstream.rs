@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use crate::config::{format_duration, format_ratio};
-use crate::plan::{Backend, CircuitBreaker, HealthCheck, OutlierDetection, Upstream};
+use crate::plan::{Backend, CircuitBreaker, HealthCheck, OutlierDetection, Protocol, Upstream};
 
 /// What the file says of `backend` beyond its endpoints; `None` when that is nothing.
 pub(super) fn in_words(backend: &Backend) -> Option<String> {
@@ -10,7 +10,9 @@ pub(super) fn in_words(backend: &Backend) -> Option<String> {
     let default = Upstream::default();
     let panic = (upstream.panic_threshold.to_bits() != default.panic_threshold.to_bits())
         .then(|| format!("below {} of the endpoints", format_ratio(upstream.panic_threshold)));
+    let speaks = (backend.protocol != Protocol::default()).then(|| backend.protocol.label().into());
     let rows = [
+        ("  speaks", speaks),
         ("  asks", upstream.health.as_ref().map(health)),
         ("  ejects", upstream.outliers.as_ref().map(outliers)),
         ("  ejects", upstream.outliers.as_ref().and_then(success_rate)),

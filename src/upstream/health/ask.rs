@@ -41,8 +41,9 @@ pub(super) enum Unwell {
 impl From<ConnectError> for Unwell {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Socket(error) => Self::Connect(error),
             ConnectError::Tls(error) => Self::Handshake(error),
+            ConnectError::Socket(error) => Self::Connect(error),
+            other => Self::Connect(io::Error::other(other)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A whole backend, asked and judged. What time does is told, not waited for; only answers come over real sockets.
 
 use super::*;
-use crate::plan::{Endpoints, HealthCheck, OutlierDetection, Standing, SuccessRate, Upstream};
+use crate::plan::{Endpoints, HealthCheck, OutlierDetection, Protocol, Standing, SuccessRate, Upstream};
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ impl Scene {
             version: "1".into(),
             endpoints: Endpoints::Static(Vec::new()),
             tls: None,
+            protocol: Protocol::Http1,
             upstream,
         };
         let mut scene = Self { watch: Watch::new(2), backend, endpoints: [endpoints.into()], now_ms: 1 };
