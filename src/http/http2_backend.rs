@@ -7,6 +7,7 @@
 
 use super::field::{Connection, Field, FieldLines};
 use super::head::{BodyLength, Facts, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Version, slots};
+use super::http2::field_lines;
 use super::reply::Refusal;
 use super::upgrade::protocols;
 use super::websocket::accept;
@@ -115,15 +116,7 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         limits: HeadLimits,
         to_head: bool,
     ) -> Result<Self, Refusal> {
-        if response.headers().len() > limits.fields.min(MAX_FIELDS) {
-            return Err(Refusal::TooManyFields);
-        }
-        let line = |(name, value): (&'b HeaderName, &'b HeaderValue)| httparse::Header {
-            name: name.as_str(),
-            value: value.as_bytes(),
-        };
-        lines.extend(response.headers().iter().map(line));
-        let facts = Facts::of_response(FieldLines(lines), Version::Http11)?;
+        let facts = Facts::of_response(field_lines(response.headers(), lines, limits)?, Version::Http2)?;
         if facts.is_about_connection() {
             return Err(Refusal::Malformed);
         }
@@ -138,23 +131,24 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
             // What HTTP/2 says by the stream's end.
             lines.push(httparse::Header { name: "content-length", value: b"0" });
         }
-        let body = match length {
-            _ if bodyless || over => BodyLength::Sized(0),
-            Some(length) => BodyLength::Sized(length),
-            None => BodyLength::UntilClose,
-        };
+        let body = if bodyless || over { BodyLength::Sized(0) } else { BodyLength::Stream(length) };
         let fields = FieldLines(lines);
         Ok(Self { code, reason: "", fields, body, persists: true, connection: Connection::default() })
     }
 
     /// The 101 that an HTTP/1.1 client knows this for, a 2xx to an extended CONNECT for a WebSocket (RFC 8441 section
-    /// 5.1), whose fields are in `lines`; `accept`: the value of its `Sec-WebSocket-Accept`.
-    pub fn switch(lines: &'h mut Vec<httparse::Header<'b>>, accept: Option<&'b str>) -> Self {
-        lines.retain(|line| !line.name.eq_ignore_ascii_case("sec-websocket-accept"));
+    /// 5.1), with `lines` for its fields; `accept`: the value of its `Sec-WebSocket-Accept`.
+    pub fn switch<'s>(
+        &self,
+        lines: &'s mut Vec<httparse::Header<'b>>,
+        accept: Option<&'b str>,
+    ) -> ResponseHead<'s, 'b> {
+        let kept = |line: &&httparse::Header<'b>| !line.name.eq_ignore_ascii_case("sec-websocket-accept");
+        lines.extend(self.fields.0.iter().filter(kept));
         lines.push(httparse::Header { name: "upgrade", value: b"websocket" });
         lines.extend(accept.map(|accept| httparse::Header { name: "sec-websocket-accept", value: accept.as_bytes() }));
         let connection = Connection { upgrade: true, ..Connection::default() };
         let (reason, fields) = ("Switching Protocols", FieldLines(lines));
-        Self { code: 101, reason, fields, body: BodyLength::Sized(0), persists: true, connection }
+        ResponseHead { code: 101, reason, fields, body: BodyLength::Sized(0), persists: true, connection }
     }
 }

@@ -120,11 +120,6 @@ impl Http2 {
         matches!(&self.role, Role::Idle(requests, _) if requests.is_extended_connect_protocol_enabled())
     }
 
-    /// Whether the response's head was all of it.
-    pub fn is_over(&self) -> bool {
-        self.received.is_empty() && self.receives.as_ref().is_some_and(RecvStream::is_end_stream)
-    }
-
     /// Sends an interim response.
     ///
     /// # Errors
@@ -167,7 +162,7 @@ impl Http2 {
     }
 
     /// Reads content; nothing at its end, behind which there may be [trailers](Self::poll_trailers).
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_read_ready(cx))?;
         let count = self.received.len().min(space.remaining());
         if count > 0 {
@@ -186,8 +181,12 @@ impl Http2 {
         self.receives.as_mut().map_or(Poll::Ready(Ok(None)), |content| content.poll_trailers(cx))
     }
 
-    /// Sends as much content as the peer's window lets through.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    /// Sends as much content as the peer's window lets through; `end`: nothing follows these bytes, so the last of them
+    /// ends our side of the stream.
+    ///
+    /// # Errors
+    /// When the stream was reset, or its connection broke, or our side of it has ended.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8], end: bool) -> Poll<io::Result<usize>> {
         let Some(sends) = &mut self.sends else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
@@ -202,8 +201,14 @@ impl Http2 {
             };
         }
         let count = capacity.min(bytes.len());
-        sends.send_data(Bytes::copy_from_slice(&bytes[..count]), false).map_err(error_of)?;
+        let ends = end && count == bytes.len();
+        sends.send_data(Bytes::copy_from_slice(&bytes[..count]), ends).map_err(error_of)?;
         Poll::Ready(Ok(count))
+    }
+
+    /// Whether the peer's side is over, and everything of it has been read; false while trailers are to be taken.
+    pub fn has_ended(&self) -> bool {
+        self.received.is_empty() && self.receives.as_ref().is_some_and(RecvStream::is_end_stream)
     }
 
     /// Ends our content, with `trailers` if there are any.

@@ -120,7 +120,11 @@ async fn lease(
     request: &Forwarded,
 ) -> Result<Lease, Tried> {
     if pool.endpoint().protocol == Protocol::Http2 {
-        return Box::pin(lease_stream(worker, client, backend, pool, request)).await;
+        return match backend.stream(pool, worker.now_ms()) {
+            Some(lease) => Ok(lease),
+            // Seldom, and on the heap: every connection's task would have to have room for it.
+            None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
+        };
     }
     if let Some(lease) = pool.reuse(!request.replayable) {
         return Ok(lease);
@@ -144,7 +148,7 @@ async fn lease(
     }
 }
 
-/// A stream on an HTTP/2 connection to the endpoint: on one that has room, or on a new one.
+/// A stream on an HTTP/2 connection to the endpoint that is still to be opened.
 async fn lease_stream(
     worker: &Worker,
     client: &Client,
@@ -152,24 +156,21 @@ async fn lease_stream(
     pool: &Rc<Pool>,
     request: &Forwarded,
 ) -> Result<Lease, Tried> {
-    let timeout = request.outgoing.timeouts.connect;
-    let mut waits = false;
+    let (timeout, header_bytes) = (request.outgoing.timeouts.connect, request.outgoing.limits.bytes);
+    client.deadline.set(timeout);
     loop {
-        if let Some(lease) = backend.stream(pool, worker.now_ms()) {
-            return Ok(lease);
-        }
-        if !std::mem::replace(&mut waits, true) {
-            client.deadline.set(timeout);
-        }
-        let terms = Terms { timeout, header_bytes: request.outgoing.limits.bytes };
+        let terms = Terms { timeout, header_bytes };
         let Some((_waiting, awaited)) = backend.await_connection(pool, terms, worker.now_ms()) else {
             return Err(Tried::Overload);
         };
         match client.within_deadline(pin!(awaited.opened())).await {
-            // Unless others were faster, it has room now.
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(failure_of(worker, pool, &error)),
             None => return Err(Tried::ConnectTimeout),
+        }
+        // Unless others were faster, there is room now.
+        if let Some(lease) = backend.stream(pool, worker.now_ms()) {
+            return Ok(lease);
         }
     }
 }

@@ -4,13 +4,13 @@
 //! side, so a backend may answer early and a client may stop listening at any time. The result says what happened;
 //! what that means for the client and for the counters is the business of `forward`.
 
-use super::answer::{Http2Answer, Response, Taken, take_head, take_http2_head};
+use super::answer::{Receiver, Response, Taken, take_head, take_http2_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Http2Request, Inexpressible, Version};
-use crate::net::{Http2, NoResponse, Stream};
+use crate::net::{NoResponse, Stream};
 use crate::plan::Timeouts;
 use std::io;
 use std::pin::Pin;
@@ -88,6 +88,8 @@ pub(super) struct Exchange<'a> {
     head_sent: usize,
     /// What was sent over HTTP/2 is a CONNECT.
     connects: bool,
+    /// The head was all of what was sent over HTTP/2.
+    ended_with_head: bool,
     /// The backend takes no more of the request; it may have answered all the same.
     request_failed: bool,
     response: Response,
@@ -123,6 +125,7 @@ impl<'a> Exchange<'a> {
             seen: Seen::default(),
             head_sent: 0,
             connects: false,
+            ended_with_head: false,
             request_failed: false,
             response: Response::Head(None),
             prelude: Vec::new(),
@@ -149,7 +152,8 @@ impl<'a> Exchange<'a> {
             self.seen.over_at = self.seen.head_at.filter(|_| head_is_new);
             return Poll::Ready(end);
         }
-        if self.outgoing.body.is_over() && self.client.poll_gone(cx, &self.worker.buffers) {
+        let may_be_gone = self.outgoing.body.is_over() || matches!(self.client.stream, Stream::Http2(_));
+        if may_be_gone && self.client.poll_gone(cx, &self.worker.buffers) {
             return Poll::Ready(Some(End::ClientGone));
         }
         self.enter_stage();
@@ -164,7 +168,15 @@ impl<'a> Exchange<'a> {
         if let Stream::Http2(stream) = &mut *self.upstream
             && self.head_sent == 0
         {
-            self.connects = send_http2_head(stream, self.outgoing)?;
+            let request = Http2Request::read(&self.outgoing.head, stream.is_secure(), stream.takes_extended_connect());
+            let Http2Request { head, connects } = request.map_err(End::Inexpressible)?;
+            self.ended_with_head = self.outgoing.body.ends_with_head();
+            if connects && !self.ended_with_head {
+                return Poll::Ready(Err(End::Inexpressible(Inexpressible::WebSocket)));
+            }
+            // Behind a CONNECT the stream goes on.
+            stream.send_request(head, self.ended_with_head && !connects).map_err(|_| End::Unsent)?;
+            self.connects = connects;
             self.head_sent = self.outgoing.head.len();
         }
         let head = &self.outgoing.head;
@@ -186,9 +198,6 @@ impl<'a> Exchange<'a> {
         let polled = self.outgoing.body.poll(cx, &mut self.client.stream, self.upstream, &self.worker.buffers);
         match ready!(polled) {
             Ok(()) => {
-                if let Stream::Http2(stream) = &mut *self.upstream {
-                    let _ = stream.finish(None);
-                }
                 // What came with the head has been put back already; only a later read can bring more.
                 if let Some(extra) = self.outgoing.body.take_extra() {
                     self.client.input = Some(extra);
@@ -260,7 +269,14 @@ impl<'a> Exchange<'a> {
         let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
         loop {
             if let Some(buffer) = held.take() {
-                match take_head(buffer, self.worker, self.outgoing, &mut self.seen, &mut self.prelude)? {
+                let mut receiver = Receiver {
+                    worker: self.worker,
+                    outgoing: &*self.outgoing,
+                    seen: &mut self.seen,
+                    prelude: &mut self.prelude,
+                    client: &mut self.client.stream,
+                };
+                match take_head(buffer, &mut receiver)? {
                     Taken::Response(response) => {
                         self.response = response;
                         return Poll::Ready(Ok(()));
@@ -316,23 +332,20 @@ impl<'a> Exchange<'a> {
             Ok(response) => response,
             Err(error) => {
                 return Poll::Ready(Err(match stream.no_response(&error) {
-                    NoResponse::Unprocessed if self.outgoing.body.written() == 0 => End::Unsent,
+                    NoResponse::Unprocessed if self.may_be_sent_again() => End::Unsent,
                     NoResponse::Malformed => End::BadResponse,
                     NoResponse::Unprocessed | NoResponse::Broken => End::Reset,
                 }));
             }
         };
-        // Mostly the content's beginning has come with the head, and leaves with it.
-        let over = stream.is_over();
-        let mut rest = self.worker.buffers.take();
-        let mut space = ReadBuf::new(rest.space());
-        if response.status().as_u16() >= 200 && !over {
-            let _ = Pin::new(&mut *self.upstream).poll_read(cx, &mut space);
-        }
-        let read = space.filled().len();
-        rest.filled(read);
-        let answer = Http2Answer { response: &response, over, switches: self.connects && response.status().is_success() };
-        match take_http2_head(&answer, rest, self.worker, self.outgoing, &mut self.seen, &mut self.prelude)? {
+        let mut receiver = Receiver {
+            worker: self.worker,
+            outgoing: &*self.outgoing,
+            seen: &mut self.seen,
+            prelude: &mut self.prelude,
+            client: &mut self.client.stream,
+        };
+        match take_http2_head(&response, stream, self.connects, cx, &mut receiver)? {
             Taken::Response(response) => self.response = response,
             Taken::Switched(rest) => self.response = Response::Head(rest),
             Taken::Interim(_) | Taken::Partial(_) | Taken::Early(_) => {}
@@ -343,6 +356,11 @@ impl<'a> Exchange<'a> {
     /// What came behind a 101, and belongs to the tunnel.
     pub(super) fn take_rest(&mut self) -> Option<Buffer> {
         if let Response::Head(rest) = &mut self.response { rest.take() } else { None }
+    }
+
+    /// Nothing of the request's content is lost to another attempt.
+    fn may_be_sent_again(&self) -> bool {
+        self.outgoing.body.written() == 0 && (self.ended_with_head || !self.outgoing.body.is_over())
     }
 
     fn blocks_on_client(&self, sends_body: bool) -> bool {
@@ -390,13 +408,4 @@ impl<'a> Exchange<'a> {
             }
         }
     }
-}
-
-/// Sends the request's head on an HTTP/2 stream; whether that is a CONNECT, behind which the stream goes on.
-fn send_http2_head(stream: &mut Http2, outgoing: &Outgoing) -> Result<bool, End> {
-    let request = Http2Request::read(&outgoing.head, stream.is_secure(), stream.takes_extended_connect());
-    let Http2Request { head, connects } = request.map_err(End::Inexpressible)?;
-    let ends = outgoing.body.is_over() && !connects;
-    stream.send_request(head, ends).map_err(|_| End::Unsent)?;
-    Ok(connects)
 }

@@ -3,15 +3,15 @@
 use super::client::{Client, Ended};
 use super::forward::{Next, forward};
 use super::handshake::handshake;
+use super::http2;
+use super::request::Arrived;
 use super::worker::Worker;
-use crate::http::Reason;
+use crate::http::{Reason, Refusal};
 use crate::net::Stream;
 use crate::net::tls::{ServerConfig, Tls};
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::net::TcpStream;
 
 /// Serves the client at the other end of `socket`, after a handshake if there is `tls`, until it is closed.
@@ -19,11 +19,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
     // A socket that has no address any more was reset before its turn came.
     let Ok(local) = socket.local_addr() else { return };
     let deadline = worker.deadlines.register();
-    poll_fn(|cx| {
-        deadline.watch(cx);
-        Poll::Ready(())
-    })
-    .await;
+    deadline.watch_here().await;
     let stream = match tls {
         None => Stream::Plain(socket),
         Some(config) => {
@@ -34,13 +30,25 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
     };
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let mut client = Client { stream, peer, local, input: None, deadline };
+    let mut is_fresh = true;
     let mut next = Next::Request;
+    if client.stream.agreed_on_http2() {
+        return Box::pin(http2::serve(worker, client)).await;
+    }
     loop {
         next = match next {
             Next::Request => match client.read_head(&worker).await {
-                Ok(length) => forward(&worker, &mut client, length).await,
+                Ok(length) => {
+                    is_fresh = false;
+                    forward(&worker, &mut client, Arrived::Http1(length)).await
+                }
                 Err(Ended::Closed) => break,
-                Err(Ended::Refused(refusal)) => {
+                // Over TLS it is agreed upon in the handshake or not at all (RFC 9113 section 3.2).
+                Err(Ended::Http2) if is_fresh && !client.stream.is_secure() => {
+                    return Box::pin(http2::serve(worker, client)).await;
+                }
+                Err(ended) => {
+                    let refusal = if let Ended::Refused(refusal) = ended { refusal } else { Refusal::Version };
                     worker.counters.refused(refusal.code());
                     client.reply(&worker, Reason::Refused(refusal), true, false).await;
                     Next::Linger

@@ -17,6 +17,6 @@ pub use backend::{Backend, Seat};
 pub use breaker::{Opening, Waiting};
 pub use connect::ConnectError;
 pub use discovery::{Discovered, Discovery};
-pub use http2::{Awaited, Terms};
 pub use health::{Conditions, Watch};
+pub use http2::{Awaited, Terms};
 pub use pool::{Lease, Pending, Pool, Pools};

@@ -16,8 +16,8 @@ pub(in crate::config) enum Protocol {
     Http2,
 }
 
-/// Asks every endpoint how it is: a `GET` over HTTP/1.1 on a connection of its own. An answer from 200 to 399 is a good
-/// one.
+/// Asks every endpoint how it is: a `GET` over the backend's protocol on a connection of its own. An answer from 200 to
+/// 399 is a good one.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct HealthCheck {

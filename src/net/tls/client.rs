@@ -39,9 +39,9 @@ impl Connector {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from((*identity.key).clone())))
             }
         };
-        config.alpn_protocols = super::protocols();
+        config.alpn_protocols = super::offer(&[super::HTTP1]);
         let mut http2 = config.clone();
-        http2.alpn_protocols = vec![b"h2".to_vec()];
+        http2.alpn_protocols = super::offer(&[super::HTTP2]);
         Ok(Self { config: Arc::new(config), http2: Arc::new(http2), name })
     }
 
@@ -60,7 +60,7 @@ impl Connector {
     pub async fn connect_http2(&self, socket: TcpStream, address: IpAddr) -> io::Result<Box<Tls>> {
         let tls = self.handshake(&self.http2, socket, address).await?;
         // A peer that knows nothing of ALPN says nothing, and then speaks HTTP/1.1 (RFC 9113 section 3.2).
-        if tls.session.alpn_protocol() == Some(b"h2") {
+        if tls.protocol() == Some(super::HTTP2) {
             return Ok(tls);
         }
         Err(io::Error::new(io::ErrorKind::Unsupported, "the endpoint did not choose HTTP/2 (`h2` by ALPN)"))

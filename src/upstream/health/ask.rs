@@ -2,9 +2,10 @@
 
 use crate::http::{HeadLimits, Progress, ResponseHead, slots};
 use crate::net::Stream;
-use crate::plan::Endpoint;
-use crate::upstream::connect::{ConnectError, connect};
+use crate::plan::{Endpoint, Protocol};
+use crate::upstream::connect::{ConnectError, connect, connect_http2};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,6 +37,8 @@ pub(super) enum Unwell {
     NotHttp,
     #[error("the answer is {0}")]
     Status(u16),
+    #[error("HTTP/2: {0}")]
+    Http2(h2::Error),
 }
 
 impl From<ConnectError> for Unwell {
@@ -62,21 +65,39 @@ pub(super) async fn ask(
     let answer = timeout(patience, put(endpoint, question)).await;
     let answer = answer.unwrap_or(Err(Unwell::Timeout(patience)));
     match answer {
-        Ok((stream, well)) => {
+        Ok((rest, well)) => {
             learnt(well);
-            if let Some(stream) = stream {
-                let _ = timeout(patience, drain(stream)).await;
-            }
+            let _ = timeout(patience, rest.end()).await;
         }
         Err(unwell) => learnt(Err(unwell)),
     }
 }
 
-/// What it answers, and the connection on which more may follow.
-async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Option<Stream>, Result<(), Unwell>), Unwell> {
-    let mut stream = connect(endpoint).await?;
-    let Question::Get(path) = question else { return Ok((None, Ok(()))) };
-    let address = endpoint.address;
+/// The connection on which an answer came, and more may follow.
+enum Rest {
+    Nothing,
+    Http1(Stream),
+    Http2(Box<h2::client::Connection<Stream>>),
+}
+
+/// What it answers, and what is left.
+async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Rest, Result<(), Unwell>), Unwell> {
+    let stream = match endpoint.protocol {
+        Protocol::Http1 => connect(endpoint).await?,
+        Protocol::Http2 => connect_http2(endpoint).await?,
+    };
+    let Question::Get(path) = question else { return Ok((Rest::Nothing, Ok(()))) };
+    let (rest, code) = match endpoint.protocol {
+        Protocol::Http1 => get(stream, endpoint.address, path).await?,
+        Protocol::Http2 => {
+            let (connection, code) = super::http2::get(stream, endpoint.address, path).await?;
+            (Rest::Http2(Box::new(connection)), code)
+        }
+    };
+    Ok((rest, if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) }))
+}
+
+async fn get(mut stream: Stream, address: SocketAddr, path: &str) -> Result<(Rest, u16), Unwell> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: serin-health\r\naccept: */*\r\nconnection: close\r\n\r\n"
     );
@@ -85,8 +106,7 @@ async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Option<Stream>
     let mut bytes = Vec::with_capacity(1_024);
     loop {
         if let Some(code) = status(&mut bytes)? {
-            let well = if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) };
-            return Ok((Some(stream), well));
+            return Ok((Rest::Http1(stream), code));
         }
         if stream.read_buf(&mut bytes).await.map_err(Unwell::Broken)? == 0 {
             return Err(Unwell::Closed);
@@ -109,10 +129,21 @@ fn status(bytes: &mut Vec<u8>) -> Result<Option<u16>, Unwell> {
     }
 }
 
-/// Reads what still comes, up to a bound.
-async fn drain(stream: Stream) {
-    const MOST: u64 = 256 << 10;
-    let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
+impl Rest {
+    /// Lets the endpoint say what it still has to say, up to a bound.
+    async fn end(self) {
+        const MOST: u64 = 256 << 10;
+        match self {
+            Self::Nothing => {}
+            Self::Http1(stream) => {
+                let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
+            }
+            // Nobody sends a request on it any more, so it takes its leave by itself.
+            Self::Http2(connection) => {
+                let _ = connection.await;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

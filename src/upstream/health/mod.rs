@@ -7,6 +7,7 @@
 
 mod ask;
 mod check;
+mod http2;
 mod outlier;
 mod probes;
 mod success;

@@ -105,6 +105,11 @@ fn settled(frames: &mut Frames, cx: &mut Context<'_>) -> Poll<Result<(), Connect
 impl Established {
     /// Moves its frames from now on, in a task of its own, and is `counted` as long as that lasts.
     pub(super) fn run(self, counted: Counted, now_ms: u64) -> Rc<Connection> {
+        self.start(counted, now_ms, SILENCE)
+    }
+
+    /// The same with something else to hold as long, and another patience.
+    pub(super) fn start(self, held: impl Sized + 'static, now_ms: u64, silence: Duration) -> Rc<Connection> {
         let Self { frames, requests, traffic, local, secure } = self;
         let connection = Rc::new(Connection {
             requests,
@@ -117,8 +122,8 @@ impl Established {
         });
         let carries = Rc::downgrade(&connection);
         tokio::task::spawn_local(async move {
-            run(frames, traffic, carries, SILENCE).await;
-            drop(counted);
+            run(frames, traffic, carries, silence).await;
+            drop(held);
         });
         connection
     }

@@ -10,6 +10,8 @@
 //! its streams is over.
 
 mod connection;
+#[cfg(test)]
+mod tests;
 
 use super::breaker::Opening;
 use super::connect::ConnectError;
@@ -123,7 +125,9 @@ impl Shared {
     /// Lets go what has carried nothing since before `since_ms`, or was closed by its peer.
     pub(super) fn sweep(&self, since_ms: u64) {
         let mut open = self.open.borrow_mut();
-        open.retain(|connection| connection.is_whole() && (connection.streams() > 0 || connection.used_ms() >= since_ms));
+        open.retain(|connection| {
+            connection.is_whole() && (connection.streams() > 0 || connection.used_ms() >= since_ms)
+        });
     }
 
     /// Closes a connection that carries nothing; whether there was one.

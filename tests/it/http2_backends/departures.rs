@@ -5,8 +5,8 @@ use super::front;
 use super::peer::{Call, Peer};
 use crate::harness::{Backend, Client, eventually};
 use h2::Reason;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 #[test]
 fn a_backend_that_tells_its_clients_to_go_loses_no_request() {

@@ -16,7 +16,8 @@ fn a_get_is_one_and_its_response_is_the_backends() {
     });
     let mut serin = front(backend.address(), "");
     let mut client = serin.client();
-    let fields = "X-Forwarded-For: 10.9.8.7\r\nTE: trailers\r\nConnection: te, x-hop\r\nX-Hop: 1\r\nCookie: a=1; b=2\r\n";
+    let fields =
+        "X-Forwarded-For: 10.9.8.7\r\nTE: trailers\r\nConnection: te, x-hop\r\nX-Hop: 1\r\nCookie: a=1; b=2\r\n";
     let response = client.get_with("/path?q=1&r=%20", fields);
     assert_eq!((response.status, response.text().as_str()), (203, "hello"));
     assert_eq!(response.head.all("x-thing"), ["a", "b"]);
@@ -51,7 +52,9 @@ fn content_goes_both_ways_whatever_its_frame() {
     client.send(format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", content.len()));
     client.send(&content);
     assert_eq!(client.response().text(), content);
-    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n");
+    client.send(
+        "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n",
+    );
     assert_eq!(client.response().text(), "hello, world");
     client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nok");
     assert_eq!(client.response().text(), "ok");
@@ -144,7 +147,8 @@ fn trailers_go_both_ways() {
     });
     let mut serin = front(backend.address(), "");
     let mut client = serin.client();
-    client.send("POST / HTTP/1.1\r\nHost: test\r\nTE: trailers\r\nConnection: te\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client
+        .send("POST / HTTP/1.1\r\nHost: test\r\nTE: trailers\r\nConnection: te\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send("2\r\nhi\r\n0\r\nX-Sum: 42\r\n\r\n");
     let response = client.response();
     assert_eq!(response.text(), "content");

@@ -2,9 +2,13 @@
 
 mod connections;
 mod departures;
+mod flow;
 mod frames;
 mod messages;
+mod nginx;
 mod peer;
+mod secure;
+mod websocket;
 
 use crate::harness::{Serin, everything_to};
 use std::net::SocketAddr;

@@ -34,6 +34,8 @@ pub(super) struct Seen {
 /// One request, in the hands of the script.
 pub(super) struct Call {
     pub(super) head: http::request::Parts,
+    /// Of an extended CONNECT.
+    pub(super) protocol: Option<h2::ext::Protocol>,
     pub(super) content: RecvStream,
     pub(super) respond: SendResponse<Bytes>,
     /// Of its connection, counted from 0.
@@ -176,7 +178,8 @@ async fn serve(
         };
         seen.streams.fetch_add(1, SeqCst);
         seen.most_streams.fetch_max(here.fetch_add(1, SeqCst) + 1, SeqCst);
-        let call = Call { head, content, respond, connection: number, number: request_number };
+        let protocol = head.extensions.get().cloned();
+        let call = Call { head, protocol, content, respond, connection: number, number: request_number };
         let (done, seen, here) = (script(call), Arc::clone(seen), Arc::clone(&here));
         tokio::spawn(async move {
             let _ = done.await;
