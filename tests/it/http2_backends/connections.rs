@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// A backend with so many streams a connection, that answers `/` only when it is let, and everything else at once.
-fn held(max_streams: Option<u32>) -> (Peer, Arc<Semaphore>) {
+pub(super) fn held(max_streams: Option<u32>) -> (Peer, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let theirs = Arc::clone(&gate);
     let mut settings = h2::server::Builder::new();
@@ -27,7 +27,7 @@ fn held(max_streams: Option<u32>) -> (Peer, Arc<Semaphore>) {
 }
 
 /// As many clients with a request under way.
-fn ask(address: std::net::SocketAddr, count: usize) -> Vec<Client> {
+pub(super) fn ask(address: std::net::SocketAddr, count: usize) -> Vec<Client> {
     let mut clients: Vec<_> = (0..count).map(|_| Client::connect(address)).collect();
     for client in &mut clients {
         client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");

@@ -4,10 +4,12 @@ mod connections;
 mod departures;
 mod flow;
 mod frames;
+mod lives;
 mod messages;
 mod nginx;
 mod peer;
 mod secure;
+mod through;
 mod websocket;
 
 use crate::harness::{Serin, everything_to};
