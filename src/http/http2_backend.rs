@@ -31,7 +31,7 @@ pub struct Http2Request {
 pub enum Inexpressible {
     /// There is no way to say where it goes.
     Target,
-    /// The backend takes no WebSockets over HTTP/2.
+    /// The backend takes no `WebSocket` over HTTP/2.
     WebSocket,
 }
 

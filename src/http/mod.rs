@@ -7,6 +7,7 @@
 mod chunked;
 mod compose;
 mod field;
+pub mod grpc;
 mod head;
 mod http2;
 mod http2_backend;

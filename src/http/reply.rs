@@ -94,7 +94,7 @@ pub enum Reason {
     ResponseHeadTimeout,
     /// The request's own time ran out.
     RequestTimeout,
-    /// The backend takes no WebSockets.
+    /// The backend takes no `WebSocket` over HTTP/2.
     NoWebSocket,
 }
 

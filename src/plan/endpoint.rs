@@ -5,6 +5,7 @@
 //! keeps its copy. What else takes an endpoint out of use (its health, an ejection) is decided by one thread, which
 //! reads what is collected here and publishes another snapshot.
 
+use crate::net::proxy_protocol;
 use crate::net::tls::Connector;
 use crate::stats::Outcomes;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ pub struct Endpoint {
     pub health: Arc<Health>,
     /// How connections to it begin; `None`: in clear.
     pub tls: Option<Arc<Connector>>,
+    /// The PROXY header that comes before that; `None`: none.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
     /// What is spoken on them.
     pub protocol: Protocol,
 }
@@ -37,9 +40,9 @@ pub enum Protocol {
 }
 
 impl Endpoint {
-    /// A healthy endpoint that nobody has tried, which speaks HTTP/1.1 in clear.
+    /// A healthy endpoint that nobody has tried, which speaks HTTP/1.1 in clear and without a PROXY header.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, health: Arc::default(), tls: None, protocol: Protocol::Http1 }
+        Self { address, health: Arc::default(), tls: None, proxy_protocol: None, protocol: Protocol::Http1 }
     }
 
     /// Whether connections to one are as good as connections to the other.
@@ -49,7 +52,8 @@ impl Endpoint {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        same_tls && self.protocol == other.protocol && Arc::ptr_eq(&self.health, &other.health)
+        let same_beginning = same_tls && self.proxy_protocol == other.proxy_protocol;
+        same_beginning && self.protocol == other.protocol && Arc::ptr_eq(&self.health, &other.health)
     }
 }
 

@@ -85,9 +85,9 @@ pub(super) fn take_head(mut buffer: Buffer, receiver: &mut Receiver<'_>) -> Resu
     if switches && !outgoing.body.is_over() {
         return Ok(Taken::Early(buffer));
     }
-    let passed = receiver.pass(&head)?;
+    let for_client = receiver.pass(&head)?;
     buffer.consume(length);
-    receiver.take(passed, buffer)
+    receiver.take(for_client, buffer)
 }
 
 /// Takes a head that came on `stream`, and the content's beginning if it has come with it. `connects`: the request was a
@@ -108,7 +108,7 @@ pub(super) fn take_http2_head(
     if connects && response.status().is_success() {
         head = head.switch(&mut switch_lines, accept.as_deref());
     }
-    let mut passed = receiver.pass(&head)?;
+    let mut for_client = receiver.pass(&head)?;
     let mut buffer = receiver.worker.buffers.take();
     if !over && head.code >= 200 {
         let mut space = ReadBuf::new(buffer.space());
@@ -116,11 +116,11 @@ pub(super) fn take_http2_head(
         let _ = stream.poll_read(cx, &mut space);
         let read = space.filled().len();
         buffer.filled(read);
-        if stream.has_ended() && matches!(passed.body, BodyLength::Stream(_)) {
-            passed.body = BodyLength::Sized(read as u64);
+        if stream.has_ended() && matches!(for_client.body, BodyLength::Stream(_)) {
+            for_client.body = BodyLength::Sized(read as u64);
         }
     }
-    receiver.take(passed, buffer)
+    receiver.take(for_client, buffer)
 }
 
 impl Receiver<'_> {

@@ -126,13 +126,15 @@ async fn lease(
             None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
         };
     }
-    if let Some(lease) = pool.reuse(!request.replayable) {
+    if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
-    match client.within_deadline(pin!(pool.connect(worker.now_ms()))).await {
+    // Apart, so that the addresses are not held while it is waited for.
+    let connecting = pool.connect(&client.ends(), worker.now_ms());
+    match client.within_deadline(pin!(connecting)).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)

@@ -4,13 +4,14 @@
 //! side, so a backend may answer early and a client may stop listening at any time. The result says what happened;
 //! what that means for the client and for the counters is the business of `forward`.
 
-use super::answer::{Receiver, Response, Taken, take_head, take_http2_head};
+use super::answer::{Receiver, Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
+use super::over_http2::OverHttp2;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Http2Request, Inexpressible, Version};
-use crate::net::{NoResponse, Stream};
+use crate::http::{HeadLimits, Inexpressible, Version};
+use crate::net::Stream;
 use crate::plan::Timeouts;
 use std::io;
 use std::pin::Pin;
@@ -85,16 +86,13 @@ pub(super) struct Exchange<'a> {
     pub(super) upstream: &'a mut Stream,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) seen: Seen,
-    head_sent: usize,
-    /// What was sent over HTTP/2 is a CONNECT.
-    connects: bool,
-    /// The head was all of what was sent over HTTP/2.
-    ended_with_head: bool,
+    pub(super) head_sent: usize,
+    pub(super) over_http2: OverHttp2,
     /// The backend takes no more of the request; it may have answered all the same.
     request_failed: bool,
-    response: Response,
+    pub(super) response: Response,
     /// Heads for the client that do not stand before content: interim ones, and what finds no room there.
-    prelude: Vec<u8>,
+    pub(super) prelude: Vec<u8>,
     prelude_sent: usize,
     waits_since: Option<Instant>,
     stage: Option<Stage>,
@@ -124,8 +122,7 @@ impl<'a> Exchange<'a> {
             outgoing,
             seen: Seen::default(),
             head_sent: 0,
-            connects: false,
-            ended_with_head: false,
+            over_http2: OverHttp2::default(),
             request_failed: false,
             response: Response::Head(None),
             prelude: Vec::new(),
@@ -165,19 +162,8 @@ impl<'a> Exchange<'a> {
         if self.request_failed {
             return Poll::Ready(Ok(()));
         }
-        if let Stream::Http2(stream) = &mut *self.upstream
-            && self.head_sent == 0
-        {
-            let request = Http2Request::read(&self.outgoing.head, stream.is_secure(), stream.takes_extended_connect());
-            let Http2Request { head, connects } = request.map_err(End::Inexpressible)?;
-            self.ended_with_head = self.outgoing.body.ends_with_head();
-            if connects && !self.ended_with_head {
-                return Poll::Ready(Err(End::Inexpressible(Inexpressible::WebSocket)));
-            }
-            // Behind a CONNECT the stream goes on.
-            stream.send_request(head, self.ended_with_head && !connects).map_err(|_| End::Unsent)?;
-            self.connects = connects;
-            self.head_sent = self.outgoing.head.len();
+        if self.head_sent == 0 && matches!(self.upstream, Stream::Http2(_)) {
+            self.send_http2_head()?;
         }
         let head = &self.outgoing.head;
         while self.head_sent < head.len() {
@@ -321,46 +307,9 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The same where the backend speaks HTTP/2.
-    fn poll_http2_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let Stream::Http2(stream) = &mut *self.upstream else { return Poll::Pending };
-        // Before the request's head is sent there is nothing to wait for.
-        if self.head_sent == 0 {
-            return Poll::Pending;
-        }
-        let response = match ready!(stream.poll_response(cx)) {
-            Ok(response) => response,
-            Err(error) => {
-                return Poll::Ready(Err(match stream.no_response(&error) {
-                    NoResponse::Unprocessed if self.may_be_sent_again() => End::Unsent,
-                    NoResponse::Malformed => End::BadResponse,
-                    NoResponse::Unprocessed | NoResponse::Broken => End::Reset,
-                }));
-            }
-        };
-        let mut receiver = Receiver {
-            worker: self.worker,
-            outgoing: &*self.outgoing,
-            seen: &mut self.seen,
-            prelude: &mut self.prelude,
-            client: &mut self.client.stream,
-        };
-        match take_http2_head(&response, stream, self.connects, cx, &mut receiver)? {
-            Taken::Response(response) => self.response = response,
-            Taken::Switched(rest) => self.response = Response::Head(rest),
-            Taken::Interim(_) | Taken::Partial(_) | Taken::Early(_) => {}
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// What came behind a 101, and belongs to the tunnel.
     pub(super) fn take_rest(&mut self) -> Option<Buffer> {
         if let Response::Head(rest) = &mut self.response { rest.take() } else { None }
-    }
-
-    /// Nothing of the request's content is lost to another attempt.
-    fn may_be_sent_again(&self) -> bool {
-        self.outgoing.body.written() == 0 && (self.ended_with_head || !self.outgoing.body.is_over())
     }
 
     fn blocks_on_client(&self, sends_body: bool) -> bool {

@@ -124,7 +124,8 @@ impl Backend {
     fn begin(&self, pool: &Rc<Pool>) -> Option<Opening> {
         self.load.begin(self.breaker, || {
             let mut others = self.all.iter().filter(|other| !Rc::ptr_eq(other, pool));
-            others.any(|other| other.close_oldest())
+            // What is idle here is somebody else's, or it would have been used.
+            others.any(|other| other.close_oldest()) || pool.close_oldest()
         })
     }
 

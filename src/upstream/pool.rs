@@ -7,11 +7,15 @@ use super::breaker::{Load, Open, Opening};
 use super::connect::{ConnectError, connect};
 use super::http2::{Awaited, Shared, Taken, Terms};
 use crate::net::Stream;
+use crate::net::proxy_protocol::Addresses;
 use crate::plan::{BackendId, Endpoint, Snapshot};
 use crate::stats::WorkerCounters;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// How many idle connections are kept that are of use to one client each, and looked through for its own.
+const MOST_OF_CLIENTS: usize = 256;
 
 /// One worker's side of every backend of a snapshot.
 #[derive(Debug, Default)]
@@ -47,7 +51,12 @@ struct Connection {
 /// What is counted, or taken up, for as long as it is in use.
 #[derive(Debug)]
 enum Hold {
-    Whole { wear: Wear, _counted: Counted },
+    Whole {
+        wear: Wear,
+        /// The client on whose behalf it was opened, where the endpoint was told.
+        client: Option<Box<Addresses>>,
+        _counted: Counted,
+    },
     Stream(Taken),
 }
 
@@ -152,17 +161,27 @@ impl Pool {
         Pending(Rc::clone(self))
     }
 
-    /// The connection that became idle last, if one is still open.
+    /// The connection that became idle last, if one is still open; where the endpoint was told whose it is, the last one
+    /// of this `client`.
     ///
     /// With `careful` the kernel is asked as well whether the peer has closed it: a system call, for requests that
     /// cannot be sent twice.
-    pub fn reuse(self: &Rc<Self>, careful: bool) -> Option<Lease> {
+    pub fn reuse(self: &Rc<Self>, careful: bool, client: &Addresses) -> Option<Lease> {
         loop {
-            let Idle { mut connection, .. } = self.idle.borrow_mut().pop()?;
+            let Idle { mut connection, .. } = self.take_idle(client)?;
             if connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
                 return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
+    }
+
+    fn take_idle(&self, client: &Addresses) -> Option<Idle> {
+        let mut idle = self.idle.borrow_mut();
+        if self.endpoint.proxy_protocol.is_none() {
+            return idle.pop();
+        }
+        let place = idle.iter().rposition(|idle| idle.connection.client() == Some(client))?;
+        Some(idle.remove(place))
     }
 
     /// Closes the connection that has been idle longest; whether there was one.
@@ -175,14 +194,23 @@ impl Pool {
         found || self.shared.close_idle()
     }
 
-    /// A new connection.
+    /// A new connection, on behalf of `client`.
     ///
     /// # Errors
     /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
-    pub async fn connect(self: &Rc<Self>, now_ms: u64) -> Result<Lease, ConnectError> {
-        let stream = connect(&self.endpoint).await?;
-        let hold = Hold::Whole { wear: Wear::new(now_ms), _counted: self.count() };
-        Ok(Lease { pool: Rc::clone(self), connection: Connection { stream, hold }, reused: false })
+    pub fn connect(
+        self: &Rc<Self>,
+        client: &Addresses,
+        now_ms: u64,
+    ) -> impl Future<Output = Result<Lease, ConnectError>> + use<> {
+        // Whoever waits for it is small: what few connections need is not in every one's way.
+        let client = self.endpoint.proxy_protocol.map(|_| Box::new(*client));
+        let pool = Rc::clone(self);
+        async move {
+            let stream = connect(&pool.endpoint, client.as_deref()).await?;
+            let hold = Hold::Whole { wear: Wear::new(now_ms), client, _counted: pool.count() };
+            Ok(Lease { pool, connection: Connection { stream, hold }, reused: false })
+        }
     }
 
     /// Counts a connection that has been opened.
@@ -246,7 +274,19 @@ impl Lease {
         if self.connection.stream.has_unsent() {
             return;
         }
+        if self.connection.client().is_some() && self.pool.idle.borrow().len() >= MOST_OF_CLIENTS {
+            self.pool.close_oldest();
+        }
         self.pool.idle.borrow_mut().push(Idle { connection: self.connection, since_ms: now_ms });
+    }
+}
+
+impl Connection {
+    fn client(&self) -> Option<&Addresses> {
+        match &self.hold {
+            Hold::Whole { client, .. } => client.as_deref(),
+            Hold::Stream(_) => None,
+        }
     }
 }
 

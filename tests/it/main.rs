@@ -8,6 +8,7 @@ mod http2;
 mod http2_backends;
 mod judge;
 mod lifecycle;
+mod proxy_protocol;
 mod reload;
 mod rollout;
 mod split;

@@ -37,12 +37,20 @@ impl Check<'_> {
             };
             let tls = self.backend_tls(raw.tls.as_ref(), endpoints.as_ref());
             let protocol = raw.protocol.as_ref().map_or(Some(Protocol::Http1), |at| at.get().map(|p| protocol_of(*p)));
+            let proxy_protocol = Self::proxy_protocol(raw.proxy_protocol.as_ref());
+            if let (Some(Protocol::Http2), Some(_), Some(at)) = (protocol, proxy_protocol, &raw.proxy_protocol) {
+                let problem = Problem::new(at.place, "`proxyProtocol` with `protocol: http2`");
+                let problem = problem.label("tells one client's address a connection, which requests of many share");
+                self.report(problem.help("`X-Forwarded-For` tells it with each request"));
+                return None;
+            }
             Some(Backend {
                 name: name?,
                 version: version?,
                 endpoints: endpoints?,
                 tls: tls?,
                 protocol: protocol?,
+                proxy_protocol,
                 upstream: upstream?,
             })
         }));

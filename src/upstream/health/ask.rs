@@ -1,12 +1,13 @@
 //! One question put to one endpoint, on a connection of its own that begins as a request's would.
 
+use super::grpc::{ServingStatus, check};
 use crate::http::{HeadLimits, Progress, ResponseHead, slots};
 use crate::net::Stream;
-use crate::plan::{Endpoint, Protocol};
+use crate::plan::{Endpoint, HealthQuestion, Protocol};
+use crate::stats::GrpcEnd;
 use crate::upstream::connect::{ConnectError, connect, connect_http2};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -16,8 +17,8 @@ use tokio::time::timeout;
 pub(super) enum Question {
     /// Whether it takes a connection, which is closed at once.
     Connect,
-    /// What it answers to a `GET` of this path.
-    Get(Arc<str>),
+    /// What a health check asks.
+    Asks(HealthQuestion),
 }
 
 /// Why an endpoint is not well.
@@ -39,6 +40,14 @@ pub(super) enum Unwell {
     Status(u16),
     #[error("HTTP/2: {0}")]
     Http2(h2::Error),
+    #[error("the answer is not gRPC")]
+    NotGrpc,
+    #[error("the answer ends with the gRPC status {}", .0.label())]
+    Grpc(GrpcEnd),
+    #[error("the answer is not one of gRPC's health service")]
+    NoHealth,
+    #[error("the answer is {0}")]
+    Serving(ServingStatus),
 }
 
 impl From<ConnectError> for Unwell {
@@ -62,7 +71,7 @@ pub(super) async fn ask(
     patience: Duration,
     learnt: impl FnOnce(Result<(), Unwell>),
 ) {
-    let answer = timeout(patience, put(endpoint, question)).await;
+    let answer = timeout(patience, put(endpoint, question, patience)).await;
     let answer = answer.unwrap_or(Err(Unwell::Timeout(patience)));
     match answer {
         Ok((rest, well)) => {
@@ -81,20 +90,34 @@ enum Rest {
 }
 
 /// What it answers, and what is left.
-async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Rest, Result<(), Unwell>), Unwell> {
+async fn put(
+    endpoint: &Endpoint,
+    question: &Question,
+    patience: Duration,
+) -> Result<(Rest, Result<(), Unwell>), Unwell> {
+    let address = endpoint.address;
+    let speaks_http2 = matches!(question, Question::Asks(HealthQuestion::Grpc(_)));
     let stream = match endpoint.protocol {
-        Protocol::Http1 => connect(endpoint).await?,
-        Protocol::Http2 => connect_http2(endpoint).await?,
+        Protocol::Http1 if !speaks_http2 => connect(endpoint, None).await?,
+        Protocol::Http1 | Protocol::Http2 => connect_http2(endpoint).await?,
     };
-    let Question::Get(path) = question else { return Ok((Rest::Nothing, Ok(()))) };
-    let (rest, code) = match endpoint.protocol {
-        Protocol::Http1 => get(stream, endpoint.address, path).await?,
-        Protocol::Http2 => {
-            let (connection, code) = super::http2::get(stream, endpoint.address, path).await?;
-            (Rest::Http2(Box::new(connection)), code)
+    match question {
+        Question::Connect => Ok((Rest::Nothing, Ok(()))),
+        Question::Asks(HealthQuestion::Get(path)) => {
+            let (rest, code) = match endpoint.protocol {
+                Protocol::Http1 => get(stream, address, path).await?,
+                Protocol::Http2 => {
+                    let (connection, code) = super::http2::get(stream, address, path).await?;
+                    (Rest::Http2(Box::new(connection)), code)
+                }
+            };
+            Ok((rest, if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) }))
         }
-    };
-    Ok((rest, if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) }))
+        Question::Asks(HealthQuestion::Grpc(service)) => {
+            let (connection, well) = check(stream, address, service, patience).await?;
+            Ok((Rest::Http2(Box::new(connection)), well))
+        }
+    }
 }
 
 async fn get(mut stream: Stream, address: SocketAddr, path: &str) -> Result<(Rest, u16), Unwell> {
@@ -173,7 +196,7 @@ mod tests {
             String::from_utf8(asked).unwrap()
         });
         let mut learnt = String::new();
-        let question = Question::Get("/healthz?deep=1".into());
+        let question = Question::Asks(HealthQuestion::Get("/healthz?deep=1".into()));
         ask(&Endpoint::new(address), &question, Duration::from_millis(300), |result| {
             learnt = result.map_or_else(|unwell| unwell.to_string(), |()| "well".into());
         })

@@ -47,7 +47,7 @@ async fn call(sender: SendRequest<bytes::Bytes>, request: Request<()>) -> Result
 #[cfg(test)]
 mod tests {
     use super::super::ask::{Question, ask};
-    use crate::plan::{Endpoint, Protocol};
+    use crate::plan::{Endpoint, HealthQuestion, Protocol};
     use http::{Response, StatusCode};
     use std::time::Duration;
     use tokio::io::AsyncWriteExt;
@@ -57,7 +57,7 @@ mod tests {
         let mut endpoint = Endpoint::new(listener.local_addr().unwrap());
         endpoint.protocol = Protocol::Http2;
         let mut learnt = None;
-        let question = Question::Get("/healthz?deep=1".into());
+        let question = Question::Asks(HealthQuestion::Get("/healthz?deep=1".into()));
         ask(&endpoint, &question, Duration::from_secs(10), |well| learnt = Some(well)).await;
         learnt.unwrap().map_or_else(|unwell| unwell.to_string(), |()| "well".into())
     }

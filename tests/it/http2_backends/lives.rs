@@ -1,10 +1,12 @@
 //! Reloads and the end of the process, with streams under way.
 
 use super::connections::{ask, held};
-use super::frames::{answer, request, send};
+use super::frames::{GOAWAY, answer, begin, next, request, send};
 use super::peer::Peer;
 use super::{front, over_http2};
 use crate::harness::{Backend, eventually, everything_to};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 #[test]
 fn the_streams_of_an_endpoint_that_a_reload_removes_end_well_and_its_connection_with_them() {
@@ -70,4 +72,23 @@ fn what_is_under_way_ends_before_the_process_does() {
     gate.add_permits(3);
     assert!(early.iter_mut().all(|client| client.response().text() == "ok"));
     assert_eq!(serin.exit().code, Some(0));
+}
+
+#[test]
+fn an_endpoint_is_told_that_the_process_goes() {
+    let told = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&told);
+    let backend = Backend::start(move |conn| {
+        if let Some(stream) = begin(conn).then(|| request(conn)).flatten() {
+            answer(conn, stream);
+            while let Some(frame) = next(conn) {
+                theirs.fetch_or(frame.kind == GOAWAY, SeqCst);
+            }
+        }
+    });
+    let mut serin = front(backend.address(), "");
+    assert_eq!(serin.client().get("/").status, 200);
+    serin.signal("TERM");
+    assert_eq!(serin.exit().code, Some(0));
+    eventually("it was told", || told.load(SeqCst));
 }
