@@ -3,7 +3,7 @@
 use super::attempts::Tried;
 use super::exchange::End;
 use super::forward::Next;
-use crate::http::{Reason, Refusal};
+use crate::http::{Inexpressible, Reason, Refusal};
 use crate::stats::{Cause, Exchange as Record};
 
 /// What an end means for the client and for the counters.
@@ -43,6 +43,8 @@ impl Outcome {
                 End::ClientGone => gone(None, Next::Close),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
                 End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),
+                End::Inexpressible(Inexpressible::Target) => gone(Some(Reason::Refused(Refusal::Target)), Next::Linger),
+                End::Inexpressible(Inexpressible::WebSocket) => failed(Reason::NoWebSocket, Cause::Status),
             },
         }
     }

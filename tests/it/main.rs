@@ -5,6 +5,7 @@ mod events;
 mod harness;
 mod harness_tests;
 mod http2;
+mod http2_backends;
 mod judge;
 mod lifecycle;
 mod proxy_protocol;
