@@ -4,6 +4,7 @@ mod endpoints;
 mod events;
 mod harness;
 mod harness_tests;
+mod hostile;
 mod http2;
 mod http2_backends;
 mod judge;
