@@ -8,8 +8,8 @@ use crate::config::defaults::TIMEOUTS;
 use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
-    Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout,
-    RolloutId, Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
+    Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, Protocol, RequestLimit, RequestMatch,
+    Rollout, RolloutId, Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -28,6 +28,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
         version: "1".into(),
         endpoints,
         tls,
+        protocol: Protocol::Http1,
         proxy_protocol: None,
         upstream: Upstream::default(),
     };

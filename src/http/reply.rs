@@ -94,6 +94,8 @@ pub enum Reason {
     ResponseHeadTimeout,
     /// The request's own time ran out.
     RequestTimeout,
+    /// The backend takes no `WebSocket` over HTTP/2.
+    NoWebSocket,
 }
 
 impl Reason {
@@ -103,6 +105,7 @@ impl Reason {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => 404,
             Self::NoWeight => 500,
+            Self::NoWebSocket => 501,
             Self::Reset | Self::BadResponse => 502,
             Self::NoEndpoint | Self::Overload | Self::ConnectFailed => 503,
             Self::ConnectTimeout | Self::ResponseHeadTimeout | Self::RequestTimeout => 504,
@@ -123,6 +126,7 @@ impl Reason {
             Self::BadResponse => "bad-response",
             Self::ResponseHeadTimeout => "response-head-timeout",
             Self::RequestTimeout => "request-timeout",
+            Self::NoWebSocket => "no-websocket",
         }
     }
 
@@ -139,6 +143,7 @@ impl Reason {
             Self::BadResponse => "the backend's answer is not valid HTTP/1.1",
             Self::ResponseHeadTimeout => "the backend did not answer in time",
             Self::RequestTimeout => "the request took longer than it may",
+            Self::NoWebSocket => "the backend takes no WebSockets over HTTP/2",
         }
     }
 }

@@ -9,11 +9,12 @@ use super::client::Client;
 use super::exchange::{End, Exchange, Seen};
 use super::outcome::Outcome;
 use super::pause::{Drain, pause};
-use super::request::Forwarded;
+use super::request::{Forwarded, version_of};
 use super::retries::Retries;
 use super::tunnel::Tunnel;
 use super::worker::{Current, Worker};
-use crate::upstream::{Backend, ConnectError, Lease, Pool};
+use crate::plan::{Protocol, Rule, Timeouts};
+use crate::upstream::{Backend, ConnectError, Lease, Pool, Terms};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -21,6 +22,9 @@ use std::time::Instant;
 
 /// How many endpoints are tried before an attempt is a connect failure.
 const CONNECT_ATTEMPTS: usize = 3;
+
+/// How many HTTP/2 streams that were refused, or broke before they were begun, are made up for.
+const UNPROCESSED_ATTEMPTS: usize = 3;
 
 /// How an attempt ended.
 pub(super) enum Tried {
@@ -56,29 +60,34 @@ pub(super) struct Attempts<'a> {
     retries: Retries<'a>,
     /// The endpoints at which it failed. Holds nothing, and so allocates nothing, until something does.
     tried: Vec<Rc<Pool>>,
+    /// When the attempt began.
+    start: Instant,
 }
 
 impl<'a> Attempts<'a> {
+    /// Of a request that came at `start`.
     pub(super) fn new(
         worker: &'a Rc<Worker>,
         client: &'a mut Client,
         current: &'a Rc<Current>,
         request: &'a mut Forwarded,
+        start: Instant,
     ) -> Self {
-        let policy = current.snapshot.plan.rules[request.choice.rule.index()].retry.as_ref();
-        let retries = Retries::new(worker, policy, request.shard(worker, &current.snapshot));
-        Self { worker, client, current, request, retries, tried: Vec::new() }
+        let rule = &current.snapshot.plan.rules[request.choice.rule.index()];
+        client.deadline.bound(rule.timeouts.request);
+        let retries = Retries::new(worker, rule.retry.as_ref(), request.shard(worker, &current.snapshot));
+        Self { worker, client, current, request, retries, tried: Vec::new(), start }
     }
 
-    /// Tries the request, which came at `start`, until it is not tried again, and records each attempt.
-    pub(super) async fn run(&mut self, mut start: Instant) -> Outcome {
+    /// Tries the request until it is not tried again, and records each attempt.
+    pub(super) async fn run(&mut self) -> Outcome {
         loop {
             self.bound();
             let (end, seen) = self.attempt().await;
             let outgoing = &self.request.outgoing;
             let persists = outgoing.persists && outgoing.body.is_over() && !self.worker.draining();
             if end.is_final() {
-                return Outcome::of(end, persists).recorded(self.retries.shard, &seen, start);
+                return Outcome::of(end, persists).recorded(self.retries.shard, &seen, self.start);
             }
             let deadline = &self.client.deadline;
             let again = self.retries.after(self.worker, &end, &seen, self.request, self.current, deadline);
@@ -87,7 +96,7 @@ impl<'a> Attempts<'a> {
                 end => (end, None),
             };
             self.client.deadline.bound_attempt(None, None);
-            let outcome = Outcome::of(end, persists).recorded(self.retries.shard, &seen, start);
+            let outcome = Outcome::of(end, persists).recorded(self.retries.shard, &seen, self.start);
             let Some(again) = again else { return outcome };
             self.turn_to(again.choice);
             if let Some(wait) = again.wait
@@ -96,13 +105,17 @@ impl<'a> Attempts<'a> {
                 let outgoing = &self.request.outgoing;
                 return Outcome::of(Tried::Exchange(end), outgoing.persists && outgoing.body.is_read());
             }
-            start = Instant::now();
+            self.start = Instant::now();
         }
+    }
+
+    fn rule(&self) -> &'a Rule {
+        &self.current.snapshot.plan.rules[self.request.choice.rule.index()]
     }
 
     /// Bounds the attempt that begins.
     fn bound(&self) {
-        let rule = &self.current.snapshot.plan.rules[self.request.choice.rule.index()];
+        let rule = self.rule();
         let head = rule.retry.as_ref().and_then(|retry| retry.per_try_timeout);
         if head.is_some() || rule.backend_request.is_some() {
             self.client.deadline.bound_attempt(head, rule.backend_request);
@@ -116,7 +129,8 @@ impl<'a> Attempts<'a> {
             self.tried.clear();
         }
         self.request.choice = choice;
-        self.request.outgoing.body.rewind(&self.worker.buffers);
+        let version = version_of(self.current.snapshot.plan.backends[choice.backend.index()].protocol);
+        self.request.outgoing.body.rewind(version, &self.worker.buffers);
         self.retries.shard = self.request.shard(self.worker, &self.current.snapshot);
     }
 
@@ -124,31 +138,35 @@ impl<'a> Attempts<'a> {
     /// again.
     async fn attempt(&mut self) -> (Tried, Seen) {
         let backend = self.current.pools.of(self.request.choice.backend);
-        let worker = self.worker;
         if !backend.admits() {
             return (Tried::Overload, Seen::default());
         }
-        let mut refused = 0;
+        let mut passed_over = 0_u8;
         loop {
-            let Some(pool) = backend.pick(&self.tried, worker.random(), worker.now_ms()) else {
+            let Some(pool) = backend.pick(&self.tried, self.worker.random(), self.worker.now_ms()) else {
                 return (Tried::NoEndpoint, Seen::default());
             };
             let pending = pool.begin();
-            let mut lease = match lease(worker, self.client, backend, pool, self.request).await {
-                Ok(lease) => lease,
-                Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
-                Err(failure) => {
-                    backend.failed(pool);
-                    self.tried.push(Rc::clone(pool));
-                    refused += 1;
-                    if refused < backend.len().min(CONNECT_ATTEMPTS) && !self.client.deadline.attempt_passed() {
-                        self.retries.shard.record_retry();
-                        continue;
+            let mut lease =
+                match lease(self.worker, self.client, backend, pool, self.request, &self.rule().timeouts).await {
+                    Ok(lease) => lease,
+                    Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
+                    Err(failure) => {
+                        backend.failed(pool);
+                        self.tried.push(Rc::clone(pool));
+                        passed_over += 1;
+                        if usize::from(passed_over) < backend.len().min(CONNECT_ATTEMPTS)
+                            && !self.client.deadline.attempt_passed()
+                        {
+                            self.retries.shard.record_retry();
+                            continue;
+                        }
+                        return (failure, Seen::default());
                     }
-                    return (failure, Seen::default());
-                }
-            };
-            let mut exchange = Exchange::new(worker, self.client, lease.stream(), &mut self.request.outgoing);
+                };
+            let timeouts = &self.rule().timeouts;
+            let outgoing = &mut self.request.outgoing;
+            let mut exchange = Exchange::new(self.worker, self.client, lease.stream(), outgoing, timeouts);
             exchange.retries = self.retries.left().map(|_| &self.retries);
             let end = poll_fn(|cx| exchange.poll(cx)).await;
             let seen = exchange.seen;
@@ -157,7 +175,7 @@ impl<'a> Attempts<'a> {
                 backend.answered(pool);
                 let (early, rest) = (exchange.client.input.take(), exchange.take_rest());
                 let limits = self.request.outgoing.limits;
-                let tunnel = Tunnel::new(lease, pending, early, rest, limits, worker);
+                let tunnel = Tunnel::new(lease, pending, early, rest, limits, self.worker);
                 return (Tried::Switched(Box::new(tunnel)), seen);
             };
             // A connection that the backend closed while it was idle is no answer: the request is sent once more on
@@ -168,8 +186,16 @@ impl<'a> Attempts<'a> {
                 End::Reset => lease.reused() && self.request.replayable,
                 _ => false,
             };
-            if stale && lease.reused() {
+            if stale && lease.reused() && !lease.is_shared() {
                 self.retries.shard.record_retry();
+                continue;
+            }
+            // A stream that was refused says nothing of the next one, which another endpoint may take.
+            let passes_over = usize::from(passed_over) < UNPROCESSED_ATTEMPTS && !self.client.deadline.attempt_passed();
+            if stale && lease.is_shared() && passes_over {
+                self.retries.shard.record_retry();
+                self.tried.push(Rc::clone(pool));
+                passed_over += 1;
                 continue;
             }
             match is_failure(end, seen.code) {
@@ -179,7 +205,7 @@ impl<'a> Attempts<'a> {
             }
             if let End::Complete { upstream, .. } = end {
                 if upstream {
-                    backend.keep(lease, worker.now_ms());
+                    backend.keep(lease, self.worker.now_ms());
                 }
                 return (Tried::Exchange(end), seen);
             }
@@ -201,7 +227,7 @@ impl<'a> Attempts<'a> {
 fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } | End::Held => Some(code.is_some_and(|code| code >= 500)),
-        End::ClientGone | End::ClientSlow | End::ClientMalformed => None,
+        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::Inexpressible(_) => None,
         _ => Some(true),
     }
 }
@@ -213,31 +239,78 @@ async fn lease(
     backend: &Backend,
     pool: &Rc<Pool>,
     request: &Forwarded,
+    timeouts: &Timeouts,
 ) -> Result<Lease, Tried> {
+    if pool.endpoint().protocol == Protocol::Http2 {
+        return match backend.stream(pool, worker.now_ms()) {
+            Some(lease) => Ok(lease),
+            // Seldom, and on the heap: every connection's task would have to have room for it.
+            None => Box::pin(lease_stream(worker, client, backend, pool, request, timeouts)).await,
+        };
+    }
     if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
-    client.deadline.set(request.outgoing.timeouts.connect);
+    client.deadline.set(timeouts.connect);
     let health = &pool.endpoint().health;
-    match client.within_deadline(pin!(pool.connect(&client.ends(), worker.now_ms()))).await {
+    // Apart, so that the addresses are not held while it is waited for.
+    let connecting = pool.connect(&client.ends(), worker.now_ms());
+    match client.within_deadline(pin!(connecting)).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)
         }
         Some(Err(error)) => {
             health.connect_failed(worker.now_ms());
-            Err(match error {
-                ConnectError::Socket(_) => Tried::ConnectFailed,
-                ConnectError::Tls(error) => {
-                    worker.warn_handshake(pool.endpoint().address, &error);
-                    Tried::HandshakeFailed
-                }
-            })
+            Err(failure_of(worker, pool, &error))
         }
         None => {
             health.connect_failed(worker.now_ms());
             Err(Tried::ConnectTimeout)
+        }
+    }
+}
+
+/// A stream on an HTTP/2 connection to the endpoint that is still to be opened.
+async fn lease_stream(
+    worker: &Worker,
+    client: &Client,
+    backend: &Backend,
+    pool: &Rc<Pool>,
+    request: &Forwarded,
+    timeouts: &Timeouts,
+) -> Result<Lease, Tried> {
+    let (timeout, header_bytes) = (timeouts.connect, request.outgoing.limits.bytes);
+    client.deadline.set(timeout);
+    loop {
+        let terms = Terms { timeout, header_bytes };
+        let Some((_waiting, awaited)) = backend.await_connection(pool, terms, worker.now_ms()) else {
+            return Err(Tried::Overload);
+        };
+        match client.within_deadline(pin!(awaited.opened())).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(failure_of(worker, pool, &error)),
+            None => return Err(Tried::ConnectTimeout),
+        }
+        // Unless others were faster, there is room now.
+        if let Some(lease) = backend.stream(pool, worker.now_ms()) {
+            return Ok(lease);
+        }
+    }
+}
+
+fn failure_of(worker: &Worker, pool: &Pool, error: &ConnectError) -> Tried {
+    match error {
+        ConnectError::Socket(_) => Tried::ConnectFailed,
+        ConnectError::Timeout => Tried::ConnectTimeout,
+        ConnectError::Tls(_) => {
+            worker.warn_handshake(pool.endpoint().address, error);
+            Tried::HandshakeFailed
+        }
+        ConnectError::Http2(_) | ConnectError::NoStreams => {
+            worker.warn_handshake(pool.endpoint().address, error);
+            Tried::ConnectFailed
         }
     }
 }

@@ -4,13 +4,14 @@
 //! side, so a backend may answer early and a client may stop listening at any time. The result says what happened;
 //! what that means for the client and for the counters is the business of `forward`.
 
-use super::answer::{Response, Taken, take_head};
+use super::answer::{Receiver, Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
+use super::over_http2::OverHttp2;
 use super::retries::Retries;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Version};
+use crate::http::{HeadLimits, Inexpressible, Version};
 use crate::net::Stream;
 use crate::plan::Timeouts;
 use std::io;
@@ -37,7 +38,6 @@ pub(super) struct Outgoing {
     /// Doing it twice is the same as doing it once (RFC 9110 section 9.2.2), and its body is short enough to be kept.
     pub(super) repeats: bool,
     pub(super) limits: HeadLimits,
-    pub(super) timeouts: Timeouts,
     pub(super) via: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum End {
     Held,
     /// The connection broke in the middle of the response.
     Truncated,
-    /// The request's own deadline passed in the middle of the response.
+    /// The request's own deadline, or the attempt's, passed in the middle of the response.
     CutOff,
     /// The client hung up, or stopped taking or sending.
     ClientGone,
@@ -66,6 +66,8 @@ pub(super) enum End {
     ClientSlow,
     /// The client's body is malformed, and no response has begun.
     ClientMalformed,
+    /// HTTP/2 has no words for the request.
+    Inexpressible(Inexpressible),
 }
 
 /// What is known of the response, whatever its end.
@@ -90,14 +92,16 @@ pub(super) struct Exchange<'a> {
     pub(super) upstream: &'a mut Stream,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) seen: Seen,
+    timeouts: &'a Timeouts,
     /// Which responses are held back, if any may be.
     pub(super) retries: Option<&'a Retries<'a>>,
-    head_sent: usize,
+    pub(super) head_sent: usize,
+    pub(super) over_http2: OverHttp2,
     /// The backend takes no more of the request; it may have answered all the same.
     request_failed: bool,
-    response: Response,
+    pub(super) response: Response,
     /// Heads for the client that do not stand before content: interim ones, and what finds no room there.
-    prelude: Vec<u8>,
+    pub(super) prelude: Vec<u8>,
     prelude_sent: usize,
     waits_since: Option<Instant>,
     stage: Option<Stage>,
@@ -119,6 +123,7 @@ impl<'a> Exchange<'a> {
         client: &'a mut Client,
         upstream: &'a mut Stream,
         outgoing: &'a mut Outgoing,
+        timeouts: &'a Timeouts,
     ) -> Self {
         Self {
             worker,
@@ -126,8 +131,10 @@ impl<'a> Exchange<'a> {
             upstream,
             outgoing,
             seen: Seen::default(),
+            timeouts,
             retries: None,
             head_sent: 0,
+            over_http2: OverHttp2::default(),
             request_failed: false,
             response: Response::Head(None),
             prelude: Vec::new(),
@@ -166,6 +173,9 @@ impl<'a> Exchange<'a> {
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         if self.request_failed {
             return Poll::Ready(Ok(()));
+        }
+        if self.head_sent == 0 && matches!(self.upstream, Stream::Http2(_)) {
+            self.send_http2_head()?;
         }
         let head = &self.outgoing.head;
         while self.head_sent < head.len() {
@@ -211,7 +221,11 @@ impl<'a> Exchange<'a> {
                 // Behind a 101, which the client has been sent now, no other head follows.
                 Response::Head(_) if self.seen.code.is_some() => return Poll::Ready(None),
                 Response::Head(_) => {
-                    if let Err(end) = ready!(self.poll_head(cx)) {
+                    let polled = match &*self.upstream {
+                        Stream::Http2(_) => self.poll_http2_head(cx),
+                        Stream::Plain(_) | Stream::Tls(_) => self.poll_head(cx),
+                    };
+                    if let Err(end) = ready!(polled) {
                         return Poll::Ready(Some(end));
                     }
                 }
@@ -253,16 +267,15 @@ impl<'a> Exchange<'a> {
         let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
         loop {
             if let Some(buffer) = held.take() {
-                let taken = take_head(
-                    buffer,
-                    self.worker,
-                    self.outgoing,
-                    self.retries,
-                    &mut self.seen,
-                    &mut self.prelude,
-                    &mut self.client.stream,
-                );
-                match taken? {
+                let mut receiver = Receiver {
+                    worker: self.worker,
+                    outgoing: &*self.outgoing,
+                    retries: self.retries,
+                    seen: &mut self.seen,
+                    prelude: &mut self.prelude,
+                    client: &mut self.client.stream,
+                };
+                match take_head(buffer, &mut receiver)? {
                     Taken::Held(response) => {
                         self.response = response;
                         return Poll::Ready(Err(End::Held));
@@ -348,10 +361,9 @@ impl<'a> Exchange<'a> {
         };
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
-            let timeouts = &self.outgoing.timeouts;
             self.client.deadline.set(match stage {
-                Stage::ClientBody | Stage::ClientTakes => timeouts.idle,
-                Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
+                Stage::ClientBody | Stage::ClientTakes => self.timeouts.idle,
+                Stage::UpstreamTakes | Stage::Head => self.timeouts.response_head,
                 Stage::UpstreamBody => None,
             });
             self.stage = Some(stage);

@@ -27,13 +27,15 @@ pub(super) enum Next {
 pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: Arrived) -> Next {
     let start = Instant::now();
     let current = worker.current();
-    let mut request = match Forwarded::new(worker, &current.snapshot, client, &arrived) {
+    let request = Forwarded::new(worker, &current.snapshot, client, &arrived);
+    // Not to be held while the request is under way.
+    drop(arrived);
+    let mut request = match request {
         Ok(request) => request,
         Err(turned_away) => return turn_away(worker, client, turned_away).await,
     };
-    client.deadline.bound(request.outgoing.timeouts.request);
     request.count_fallback(worker, &current.snapshot);
-    let outcome = Attempts::new(worker, client, &current, &mut request).run(start).await;
+    let outcome = Attempts::new(worker, client, &current, &mut request, start).run().await;
     let to_head = request.outgoing.to_head;
     worker.buffers.give_head(request.outgoing.head);
     match outcome.reply {

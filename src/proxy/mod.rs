@@ -20,6 +20,7 @@ mod handshake;
 mod http2;
 mod listen;
 mod outcome;
+mod over_http2;
 mod pause;
 mod proxy_header;
 mod request;

@@ -3,7 +3,7 @@
 use super::attempts::Tried;
 use super::exchange::{End, Seen};
 use super::forward::Next;
-use crate::http::{Reason, Refusal};
+use crate::http::{Inexpressible, Reason, Refusal};
 use crate::stats::{Cause, Exchange as Record, Shard};
 use std::time::Instant;
 
@@ -31,11 +31,11 @@ impl Outcome {
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
             Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
-            // Held: another try follows, or what comes in its place.
-            Tried::Held(_) | Tried::Exchange(End::Held) => whole(Next::Request),
+            // Another try follows, or what comes in its place.
+            Tried::Held(_) => whole(Next::Request),
             Tried::Switched(tunnel) => whole(Next::Tunnel(tunnel)),
             Tried::Exchange(end) => match end {
-                End::Complete { client: true, .. } => whole(Next::Request),
+                End::Complete { client: true, .. } | End::Held => whole(Next::Request),
                 End::Complete { client: false, .. } => whole(Next::Linger),
                 End::Unsent | End::Reset => failed(Reason::Reset, Cause::Reset),
                 End::BadResponse => failed(Reason::BadResponse, Cause::BadResponse),
@@ -45,8 +45,9 @@ impl Outcome {
                 End::CutOff => cut(Cause::RequestTimeout),
                 End::ClientGone => gone(None, Next::Close),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
-                End::Held => unreachable!("it is matched above"),
                 End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),
+                End::Inexpressible(Inexpressible::Target) => gone(Some(Reason::Refused(Refusal::Target)), Next::Linger),
+                End::Inexpressible(Inexpressible::WebSocket) => failed(Reason::NoWebSocket, Cause::Status),
             },
         }
     }

@@ -8,7 +8,7 @@ use super::worker::{Worker, head_limits};
 use crate::http::{
     BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
 };
-use crate::plan::Snapshot;
+use crate::plan::{BackendId, Plan, Protocol, Rule, Snapshot};
 use crate::stats::Shard;
 use http::request::Parts;
 
@@ -34,16 +34,6 @@ pub(super) struct TurnedAway {
     /// The connection can take another request.
     pub(super) persists: bool,
     pub(super) to_head: bool,
-}
-
-impl Outgoing {
-    /// Keeps the body as it comes, so that it can be sent again; unless it is known to be too long for that.
-    fn keep_body(&mut self, length: BodyLength) {
-        if let Some(replay) = Replay::of(length) {
-            self.body.keep(replay);
-            self.repeats = true;
-        }
-    }
 }
 
 impl Forwarded {
@@ -100,10 +90,11 @@ impl Forwarded {
         };
         let mut composed = worker.buffers.take_head();
         compose_request(&mut composed, &head, &inbound);
-        let transfer = Transfer::of(head.body, Version::Http11);
+        // A head for HTTP/2 stays apart from the content, which has no frame of its own.
+        let version = version_of(plan.backends[choice.backend.index()].protocol);
+        let transfer = Transfer::of(head.body, version);
         let bodyless = head.body == BodyLength::Sized(0);
         let idempotent = matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
-        let rule = &plan.rules[choice.rule.index()];
         let mut outgoing = Outgoing {
             head: composed,
             body: Pump::new(head.body, transfer, limits),
@@ -113,11 +104,10 @@ impl Forwarded {
             upgrades: head.upgrades,
             repeats: idempotent && bodyless && !head.upgrades,
             limits,
-            timeouts: rule.timeouts,
             via: plan.headers.via,
         };
-        if rule.retry.is_some() && idempotent && !bodyless && !head.upgrades {
-            outgoing.keep_body(head.body);
+        if !bodyless {
+            outgoing.keep_body(head.body, &plan.rules[choice.rule.index()], plan, idempotent);
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
@@ -131,9 +121,9 @@ impl Forwarded {
                     return Err(refused(Refusal::Chunk));
                 }
                 client.input = outgoing.body.take_extra();
-                // A head that may be sent again stays by itself.
-                let apart = outgoing.upgrades || outgoing.repeats;
-                if !apart && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                // Nor is a head that may be sent again part of what may not.
+                let joins = !outgoing.upgrades && version != Version::Http2 && !outgoing.body.is_kept();
+                if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
                     outgoing.head.clear();
                 }
             }
@@ -151,5 +141,27 @@ impl Forwarded {
     /// Where an attempt at it is counted.
     pub(super) fn shard<'s>(&self, worker: &Worker, snapshot: &'s Snapshot) -> &'s Shard {
         &snapshot.shards[self.choice.rule.index()][self.choice.index][worker.id]
+    }
+}
+
+impl Outgoing {
+    /// Keeps the body as it comes, where it may have to be sent again; or framed in another way, by stable, than what it
+    /// was framed for and never sent.
+    fn keep_body(&mut self, length: BodyLength, rule: &Rule, plan: &Plan, idempotent: bool) {
+        let repeats = rule.retry.is_some() && idempotent && !self.upgrades && Replay::fits(length);
+        let protocol = |backend: BackendId| plan.backends[backend.index()].protocol;
+        let rollout = rule.rollout.map(|id| &plan.rollouts[id.index()]);
+        if repeats || rollout.is_some_and(|rollout| protocol(rollout.stable) != protocol(rollout.canary)) {
+            self.body.keep(Replay::new(length));
+            self.repeats = repeats;
+        }
+    }
+}
+
+/// The version of HTTP in which a backend of this protocol is spoken to.
+pub(super) fn version_of(protocol: Protocol) -> Version {
+    match protocol {
+        Protocol::Http1 => Version::Http11,
+        Protocol::Http2 => Version::Http2,
     }
 }

@@ -69,7 +69,8 @@ impl<'a> Retries<'a> {
         if !held && (deadline.bound_passed() || !(unsent || unanswered)) {
             return None;
         }
-        let stable = stand_in(&current.snapshot, &request.choice);
+        // Stable's side may speak another version of HTTP: then what has been read is framed anew, and has to be here.
+        let stable = stand_in(&current.snapshot, &request.choice).filter(|_| request.outgoing.body.can_rewind());
         if let Some(choice) = stable.filter(|_| unsent) {
             return Some(Again { choice, wait: None });
         }

@@ -5,14 +5,16 @@
 
 use super::super::buffer::Buffers;
 use super::{Pump, PumpError, Source};
-use crate::http::{BodyLength, Transfer, compose_trailers};
+use crate::http::{BodyLength, Transfer, Version, compose_trailers};
 use crate::net::Stream;
 use http::HeaderMap;
 use std::task::{Context, Poll, ready};
 
 /// The beginning of a body, or all of it; until it is too long.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::proxy) struct Replay {
+    /// The whole body's, as its head says.
+    length: BodyLength,
     content: Vec<u8>,
     /// The lines of the trailer section, if it has come.
     trailers: Vec<u8>,
@@ -24,19 +26,23 @@ impl Replay {
     /// How much is kept at most, in bytes of content.
     pub(in crate::proxy) const MOST: usize = 64 << 10;
 
-    /// For a body of this length; `None` where it is known to be too long.
-    pub(in crate::proxy) fn of(body: BodyLength) -> Option<Box<Self>> {
-        let known = match body {
+    pub(in crate::proxy) fn new(length: BodyLength) -> Box<Self> {
+        Box::new(Self { length, content: Vec::new(), trailers: Vec::new(), lost: false })
+    }
+
+    /// Whether a body of this length may be kept whole.
+    pub(in crate::proxy) fn fits(length: BodyLength) -> bool {
+        let known = match length {
             BodyLength::Sized(length) | BodyLength::Stream(Some(length)) => length,
             BodyLength::Stream(None) | BodyLength::Chunked | BodyLength::UntilClose => 0,
         };
-        (known <= Self::MOST as u64).then(Box::default)
+        known <= Self::MOST as u64
     }
 
     /// Keeps what has been read next, with the trailers if they have come, as lines or apart; or nothing any more, if that is too much.
     pub(in crate::proxy) fn keep(&mut self, content: &[u8], lines: &[u8], trailers: Option<&HeaderMap>) {
         if self.lost || self.content.len() + content.len() > Self::MOST {
-            *self = Self { lost: true, ..Self::default() };
+            *self = Self { lost: true, ..*Self::new(self.length) };
         } else {
             self.content.extend_from_slice(content);
             self.trailers.extend_from_slice(lines);
@@ -63,15 +69,28 @@ impl Pump {
         self.replay = Some(replay);
     }
 
+    /// Whether it is kept, or was as long as it could be.
+    pub(in crate::proxy) fn is_kept(&self) -> bool {
+        self.replay.is_some()
+    }
+
     /// Whether nothing of it has been accepted that is not kept, if there is anything to be kept at all.
     pub(in crate::proxy) fn can_rewind(&self) -> bool {
         self.replay.as_ref().is_none_or(|replay| replay.is_whole())
     }
 
-    /// Begins anew for another sink: what has been accepted is framed and written again, and then the rest is read. Where
-    /// nothing is kept, nothing must have been written.
-    pub(in crate::proxy) fn rewind(&mut self, buffers: &Buffers) {
-        let Some(replay) = self.replay.as_ref().filter(|replay| replay.is_whole()) else { return };
+    /// Begins anew for another sink, of this version: what has been accepted is framed and written again, and then the
+    /// rest is read. Where nothing is kept, nothing must have been written, and the version be the same unless there is no
+    /// content at all.
+    pub(in crate::proxy) fn rewind(&mut self, version: Version, buffers: &Buffers) {
+        let Some(replay) = self.replay.as_ref().filter(|replay| replay.is_whole()) else {
+            if self.is_read() && self.buffer.is_none() && self.tail.is_empty() {
+                self.transfer = Transfer::of(BodyLength::Sized(0), version);
+                self.ends_stream = self.transfer == Transfer::Stream;
+            }
+            return;
+        };
+        self.transfer = Transfer::of(replay.length, version);
         let (content, trailers) = replay.kept();
         let mut buffer = buffers.copy_of(content);
         self.tail.clear();
@@ -124,7 +143,7 @@ mod tests {
     proptest! {
         #[test]
         fn all_of_a_body_is_kept_or_nothing(parts in proptest::collection::vec(0_usize..9_000, 0..20)) {
-            let mut replay = Replay::of(BodyLength::Chunked).unwrap();
+            let mut replay = Replay::new(BodyLength::Chunked);
             let body: Vec<u8> = (0..parts.iter().sum()).map(|n: usize| u8::try_from(n % 251).unwrap()).collect();
             let mut rest = &body[..];
             for part in parts {
@@ -137,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_to_be_too_long_is_not_begun() {
-        let begun = |length| Replay::of(BodyLength::Sized(length)).is_some();
-        assert!(begun(Replay::MOST as u64) && !begun(Replay::MOST as u64 + 1));
+    fn what_is_known_to_be_too_long_does_not_fit() {
+        let fits = |length| Replay::fits(BodyLength::Sized(length)) && Replay::fits(BodyLength::Stream(Some(length)));
+        assert!(fits(Replay::MOST as u64) && !fits(Replay::MOST as u64 + 1));
     }
 }
