@@ -94,7 +94,7 @@ async fn put(
     patience: Duration,
 ) -> Result<(Rest, Result<(), Unwell>), Unwell> {
     match question {
-        Question::Connect => connect(endpoint).await.map(|_| (Rest::Nothing, Ok(()))).map_err(Unwell::from),
+        Question::Connect => connect(endpoint, None).await.map(|_| (Rest::Nothing, Ok(()))).map_err(Unwell::from),
         Question::Asks(HealthQuestion::Get(path)) => get(endpoint, path).await,
         Question::Asks(HealthQuestion::Grpc(service)) => {
             let stream = connect_http2(endpoint).await?;
@@ -105,7 +105,7 @@ async fn put(
 }
 
 async fn get(endpoint: &Endpoint, path: &str) -> Result<(Rest, Result<(), Unwell>), Unwell> {
-    let mut stream = connect(endpoint).await?;
+    let mut stream = connect(endpoint, None).await?;
     let address = endpoint.address;
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: serin-health\r\naccept: */*\r\nconnection: close\r\n\r\n"
