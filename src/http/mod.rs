@@ -19,4 +19,4 @@ pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response
 pub use field::{Field, FieldLines};
 pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
 pub use http2::{compose_trailers, response_head, trailers_of_lines, trailers_that_pass};
-pub use reply::{Reason, Refusal, Reply};
+pub use reply::{Asked, Reason, Refusal, Reply};

@@ -6,7 +6,7 @@ use super::body::Pump;
 use super::buffer::Buffer;
 use super::exchange::{End, Outgoing, Seen};
 use super::worker::Worker;
-use crate::http::{Outbound, Progress, ResponseHead, Transfer, Version, compose_response, response_head, slots};
+use crate::http::{Outbound, Progress, ResponseHead, Transfer, Version, compose_response, grpc, response_head, slots};
 use crate::net::Stream;
 use std::time::Instant;
 
@@ -52,6 +52,9 @@ pub(super) fn take_head(
         Ok(Progress::Partial) if buffer.unread().len() < outgoing.limits.bytes => return Ok(Taken::Partial(buffer)),
         Ok(Progress::Partial) | Err(_) => return Err(End::BadResponse),
     };
+    if outgoing.grpc.is_some() {
+        seen.grpc = grpc::status_of_fields(head.fields);
+    }
     let interim = head.code < 200;
     let switches = head.code == 101;
     if switches && !(outgoing.upgrades && head.switches(&outgoing.head)) {

@@ -2,9 +2,11 @@
 
 use super::client::Client;
 use super::exchange::{End, Exchange, Seen};
+use super::grpc::Call;
 use super::request::Forwarded;
 use super::tunnel::Tunnel;
 use super::worker::{Current, Worker};
+use crate::plan::Grpc;
 use crate::stats::Shard;
 use crate::upstream::{Backend, ConnectError, Lease, Pool};
 use std::future::poll_fn;
@@ -22,6 +24,8 @@ pub(super) enum Tried {
     ConnectFailed,
     ConnectTimeout,
     HandshakeFailed,
+    /// The caller's time ran out before there was a connection.
+    OutOfTime,
     Exchange(End),
     Switched(Box<Tunnel>),
 }
@@ -47,7 +51,7 @@ pub(super) async fn attempts(
         let pending = pool.begin();
         let mut lease = match lease(worker, client, backend, pool, request).await {
             Ok(lease) => lease,
-            Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
+            Err(early @ (Tried::Overload | Tried::OutOfTime)) => return (early, Seen::default()),
             Err(failure) => {
                 backend.failed(pool);
                 tried.push(Rc::clone(pool));
@@ -79,7 +83,7 @@ pub(super) async fn attempts(
             shard.record_retry();
             continue;
         }
-        match is_failure(end, seen.code) {
+        match is_failure(end, &seen, request.outgoing.grpc, current.snapshot.plan.grpc) {
             Some(true) => backend.failed(pool),
             Some(false) => backend.answered(pool),
             None => {}
@@ -91,9 +95,18 @@ pub(super) async fn attempts(
     }
 }
 
-/// Whether this end is a failure of the endpoint, which sent `code` if it sent one; `None` where the client made it end,
+/// Whether this end is a failure of the endpoint, of whose response this was `seen`; `None` where the client made it end,
 /// which says nothing of the endpoint.
-fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
+fn is_failure(end: End, seen: &Seen, call: Option<Call>, rules: Grpc) -> Option<bool> {
+    match (end, call) {
+        (End::Complete { .. }, Some(_)) => Some(rules.cause(seen.grpc_end()).is_some()),
+        // How little time it has, a caller alone decides.
+        (End::HeadTimeout { bound: true } | End::CutOff, Some(call)) if call.is_bound_by_caller() => None,
+        _ => is_failure_of_http(end, seen.code),
+    }
+}
+
+fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
         End::ClientGone | End::ClientSlow | End::ClientMalformed => None,
@@ -130,6 +143,7 @@ async fn lease(
                 }
             })
         }
+        None if request.is_out_of_callers_time(client) => Err(Tried::OutOfTime),
         None => {
             health.connect_failed(worker.now_ms());
             Err(Tried::ConnectTimeout)

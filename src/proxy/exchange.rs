@@ -8,10 +8,12 @@ use super::answer::{Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
+use super::grpc::Call;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Version};
 use crate::net::Stream;
 use crate::plan::Timeouts;
+use crate::stats::GrpcEnd;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,8 +36,10 @@ pub(super) struct Outgoing {
     /// Other protocols are offered; the `head` stays apart from the body, to say later which.
     pub(super) upgrades: bool,
     pub(super) limits: HeadLimits,
+    /// The request's own is the shorter of the config's and, of a gRPC request, the caller's.
     pub(super) timeouts: Timeouts,
     pub(super) via: bool,
+    pub(super) grpc: Option<Call>,
 }
 
 /// How an exchange ended.
@@ -74,6 +78,8 @@ pub(super) struct Seen {
     pub(super) over_at: Option<Instant>,
     /// How long only the client was waited for.
     pub(super) client_waits: Duration,
+    /// What a gRPC response says of how it went.
+    pub(super) grpc: Option<GrpcEnd>,
 }
 
 /// One request on one connection.
@@ -209,6 +215,7 @@ impl<'a> Exchange<'a> {
                     let polled = pump.poll(cx, self.upstream, &mut self.client.stream, &self.worker.buffers);
                     return Poll::Ready(Some(match ready!(polled) {
                         Ok(()) => {
+                            self.seen.grpc = pump.grpc_end().or(self.seen.grpc);
                             let sent = self.outgoing.body.is_over() && !self.request_failed;
                             let excess = pump.take_extra().is_some();
                             End::Complete {

@@ -1,6 +1,9 @@
 //! gRPC: real peers on both sides, Python's `grpcio`; and, by hand, what they would never send.
 
+mod by_hand;
+mod calls;
 mod health;
+mod judge;
 
 use crate::harness::{Peer, python};
 use std::net::SocketAddr;
