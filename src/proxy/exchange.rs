@@ -331,8 +331,10 @@ impl<'a> Exchange<'a> {
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
             let timeouts = &self.outgoing.timeouts;
             self.client.deadline.set(match stage {
-                Stage::ClientBody | Stage::ClientTakes => timeouts.idle,
-                Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
+                Stage::ClientTakes => timeouts.idle,
+                Stage::ClientBody if self.outgoing.grpc.is_none() => timeouts.idle,
+                // Of a gRPC stream that is silent both ways nobody can say whose turn it is.
+                Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
                 Stage::UpstreamBody => None,
             });
             self.stage = Some(stage);

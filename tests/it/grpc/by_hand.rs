@@ -144,6 +144,23 @@ fn a_response_is_counted_by_what_its_end_says_whatever_its_http_status() {
 }
 
 #[test]
+fn a_stream_that_is_silent_both_ways_is_not_taken_for_a_slow_body() {
+    let (mut serin, _backend) = front_with("timeouts: { idle: 200ms, responseHead: off }", |conn| {
+        conn.wire.head().expect("a head");
+        // Five times as long as a body may stand still; what is promised is that nothing happens in it.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        conn.send(&format!("{HEAD}Content-Length: 0\r\ngrpc-status: 0\r\n\r\n"));
+        conn.await_close();
+    });
+    let mut client = serin.client();
+    client.send(
+        "POST /a.B/C HTTP/1.1\r\nHost: test\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    let (code, head) = client.head();
+    assert_eq!((code, head.one("grpc-status")), (200, Some("0")));
+}
+
+#[test]
 fn what_only_looks_like_grpc_is_http() {
     let mut serin = Serin::start(&everything_to(free_address()));
     let mut client = serin.client();

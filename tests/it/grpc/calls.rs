@@ -1,13 +1,7 @@
 //! Real callers and real servers.
 
-use super::{PEER, Server, grpcio};
+use super::{PEER, Server, config, grpcio};
 use crate::harness::{Backend, PATIENCE, Peer, Serin, everything_to, free_address};
-use std::net::SocketAddr;
-
-/// Sends everything to a gRPC server.
-fn config(server: SocketAddr) -> String {
-    everything_to(server).replace("version: \"1\",", "version: \"1\", protocol: http2,")
-}
 
 fn limit() -> String {
     (PATIENCE.as_secs() * 5).to_string()

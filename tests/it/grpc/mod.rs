@@ -2,10 +2,11 @@
 
 mod by_hand;
 mod calls;
+mod deadlines;
 mod health;
 mod judge;
 
-use crate::harness::{Peer, python};
+use crate::harness::{Peer, everything_to, python};
 use std::net::SocketAddr;
 
 const PEER: &str = "tests/it/grpc/peer.py";
@@ -13,6 +14,11 @@ const PEER: &str = "tests/it/grpc/peer.py";
 /// A Python with `grpcio`; `test` is who is skipped without one.
 fn grpcio(test: &str) -> Option<String> {
     python("grpc.aio", test)
+}
+
+/// Sends everything to a gRPC server.
+fn config(server: SocketAddr) -> String {
+    everything_to(server).replace("version: \"1\",", "version: \"1\", protocol: http2,")
 }
 
 /// A server, and where it listens.

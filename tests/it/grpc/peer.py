@@ -59,6 +59,13 @@ def server_of(status):
             calls["cancelled"] += 1
             raise
 
+    async def silent(request, context):
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            calls["cancelled"] += 1
+            raise
+
     async def break_off(request, context):
         yield b"one"
         yield b"two"
@@ -76,6 +83,7 @@ def server_of(status):
         SERVICE + "Collect": grpc.stream_unary_rpc_method_handler(collect),
         SERVICE + "Echo": grpc.stream_stream_rpc_method_handler(echo),
         SERVICE + "Hang": grpc.unary_stream_rpc_method_handler(hang),
+        SERVICE + "Silent": grpc.unary_unary_rpc_method_handler(silent),
         SERVICE + "BreakOff": grpc.unary_stream_rpc_method_handler(break_off),
         SERVICE + "Cancelled": grpc.unary_unary_rpc_method_handler(cancelled),
         "/grpc.health.v1.Health/Check": grpc.unary_unary_rpc_method_handler(check),
