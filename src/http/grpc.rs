@@ -108,7 +108,7 @@ pub fn status_of_reason(reason: Reason) -> GrpcStatus {
         Reason::Refused(Refusal::TooSlow) | Reason::RequestTimeout => GrpcStatus::DeadlineExceeded,
         Reason::Refused(_) | Reason::BadResponse => GrpcStatus::Internal,
         // What a server says that does not have the method.
-        Reason::NoRoute => GrpcStatus::Unimplemented,
+        Reason::NoRoute | Reason::NoWebSocket => GrpcStatus::Unimplemented,
         // The caller's own time is not over, and another endpoint may be better: worth another try, as everything that
         // never reached a backend is.
         Reason::NoWeight
@@ -223,6 +223,7 @@ mod tests {
         use GrpcStatus::{DeadlineExceeded, Internal, ResourceExhausted, Unavailable, Unimplemented};
         for (reason, expected) in [
             (Reason::NoRoute, Unimplemented),
+            (Reason::NoWebSocket, Unimplemented),
             (Reason::NoWeight, Unavailable),
             (Reason::NoEndpoint, Unavailable),
             (Reason::Overload, Unavailable),

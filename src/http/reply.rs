@@ -98,6 +98,8 @@ pub enum Reason {
     RequestTimeout,
     /// The backend's answer broke off, which only an answer that says how it ended in its trailers can still say.
     BrokenOff,
+    /// The backend takes no `WebSocket` over HTTP/2.
+    NoWebSocket,
 }
 
 impl Reason {
@@ -107,6 +109,7 @@ impl Reason {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => 404,
             Self::NoWeight => 500,
+            Self::NoWebSocket => 501,
             Self::Reset | Self::BadResponse | Self::BrokenOff => 502,
             Self::NoEndpoint | Self::Overload | Self::ConnectFailed => 503,
             Self::ConnectTimeout | Self::ResponseHeadTimeout | Self::RequestTimeout => 504,
@@ -128,6 +131,7 @@ impl Reason {
             Self::ResponseHeadTimeout => "response-head-timeout",
             Self::RequestTimeout => "request-timeout",
             Self::BrokenOff => "broken-off",
+            Self::NoWebSocket => "no-websocket",
         }
     }
 
@@ -145,6 +149,7 @@ impl Reason {
             Self::ResponseHeadTimeout => "the backend did not answer in time",
             Self::RequestTimeout => "the request took longer than it may",
             Self::BrokenOff => "the backend broke off its answer",
+            Self::NoWebSocket => "the backend takes no WebSockets over HTTP/2",
         }
     }
 }

@@ -42,10 +42,10 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: A
     let over_at = seen.over_at.unwrap_or_else(Instant::now);
     let duration = over_at.duration_since(start).saturating_sub(seen.client_waits);
     let Counted { code, failure, grpc } = match request.outgoing.grpc {
-        None => outcome.counted(&seen),
+        None => outcome.counted(seen),
         Some(call) => {
             let most = request.outgoing.timeouts.request;
-            call.counted(&outcome, &seen, duration, most, current.snapshot.plan.grpc)
+            call.counted(&outcome, seen, duration, most, current.snapshot.plan.grpc)
         }
     };
     let head = seen.head_at.map(|at| at.duration_since(start));

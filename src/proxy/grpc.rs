@@ -47,11 +47,12 @@ impl Call {
     }
 
     /// How the request is counted that ended with `outcome`. It took so long, less the waits for the client, and might
-    /// have taken so long at `most`.
+    /// have taken so long at `most`. What was `seen` is given by value: a reference would keep it in every connection's
+    /// task.
     pub(super) fn counted(
         self,
         outcome: &Outcome,
-        seen: &Seen,
+        seen: Seen,
         took: Duration,
         most: Option<Duration>,
         rules: Grpc,
@@ -105,7 +106,7 @@ impl Outgoing {
 
 impl Seen {
     /// How a whole response to a gRPC request ended.
-    pub(super) fn grpc_end(&self) -> GrpcEnd {
+    pub(super) fn grpc_end(self) -> GrpcEnd {
         self.grpc.or(self.code.map(grpc::status_of_code)).unwrap_or(GrpcEnd::Missing)
     }
 }
@@ -171,7 +172,7 @@ mod tests {
             (970 * MS, 200, GrpcStatus::DeadlineExceeded, Some(Cause::RequestTimeout)),
             (1_050 * MS, 200, GrpcStatus::DeadlineExceeded, Some(Cause::RequestTimeout)),
         ] {
-            let counted = call.counted(&hung_up, &Seen::default(), took, most, rules);
+            let counted = call.counted(&hung_up, Seen::default(), took, most, rules);
             assert_eq!(counted, Counted { code, failure, grpc: Some(GrpcEnd::Status(status)) }, "{took:?}");
         }
     }
@@ -185,7 +186,7 @@ mod tests {
             (outcome(Some(Reason::RequestTimeout), None, Some(Cause::RequestTimeout)), GrpcStatus::DeadlineExceeded),
             (outcome(None, None, Some(Cause::Truncated)), GrpcStatus::Unavailable),
         ] {
-            let counted = call.counted(&outcome, &Seen::default(), MS, most, Grpc::default());
+            let counted = call.counted(&outcome, Seen::default(), MS, most, Grpc::default());
             let expected = Counted { code: 200, failure: outcome.failure, grpc: Some(GrpcEnd::Status(status)) };
             assert_eq!(counted, expected);
         }

@@ -21,6 +21,7 @@ mod handshake;
 mod http2;
 mod listen;
 mod outcome;
+mod over_http2;
 mod proxy_header;
 mod request;
 mod run;

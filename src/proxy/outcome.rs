@@ -3,7 +3,7 @@
 use super::attempts::Tried;
 use super::exchange::{End, Seen};
 use super::forward::Next;
-use crate::http::{Reason, Refusal};
+use crate::http::{Inexpressible, Reason, Refusal};
 use crate::stats::{Cause, Exchange as Record, GrpcEnd};
 
 /// How a request is counted.
@@ -27,7 +27,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// How a request that is not gRPC is counted, of whose response this was `seen`.
-    pub(super) fn counted(&self, seen: &Seen) -> Counted {
+    pub(super) fn counted(&self, seen: Seen) -> Counted {
         let code = self.code.or(self.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED);
         let by_status = || (seen.code? >= 500 && self.code.is_none()).then_some(Cause::Status);
         Counted { code, failure: self.failure.or_else(by_status), grpc: None }
@@ -60,6 +60,8 @@ impl Outcome {
                 End::ClientGone => gone(None, Next::Close),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
                 End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),
+                End::Inexpressible(Inexpressible::Target) => gone(Some(Reason::Refused(Refusal::Target)), Next::Linger),
+                End::Inexpressible(Inexpressible::WebSocket) => failed(Reason::NoWebSocket, Cause::Status),
             },
         }
     }

@@ -9,7 +9,7 @@ use super::worker::{Worker, head_limits};
 use crate::http::{
     Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc, slots,
 };
-use crate::plan::Snapshot;
+use crate::plan::{Protocol, Snapshot};
 use crate::stats::Shard;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -115,7 +115,9 @@ impl Forwarded {
         };
         let mut composed = worker.buffers.take_head();
         compose_request(&mut composed, &head, &inbound);
-        let transfer = Transfer::of(head.body, Version::Http11);
+        // A head for HTTP/2 stays apart from the content, which has no frame of its own.
+        let http2 = plan.backends[choice.backend.index()].protocol == Protocol::Http2;
+        let transfer = Transfer::of(head.body, if http2 { Version::Http2 } else { Version::Http11 });
         let bodyless = head.body == BodyLength::Sized(0);
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
         let mut outgoing = Outgoing {
@@ -142,7 +144,8 @@ impl Forwarded {
                     return Err(refused(Refusal::Chunk));
                 }
                 client.input = outgoing.body.take_extra();
-                if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                let joins = !outgoing.upgrades && !http2;
+                if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
                     outgoing.head.clear();
                 }
             }

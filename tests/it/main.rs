@@ -6,6 +6,7 @@ mod grpc;
 mod harness;
 mod harness_tests;
 mod http2;
+mod http2_backends;
 mod judge;
 mod lifecycle;
 mod proxy_protocol;

@@ -7,7 +7,8 @@ mod renamed;
 use super::*;
 use crate::plan::{
     Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher,
-    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts, Upstream,
+    Metric, Protocol, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts,
+    Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -50,6 +51,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
         tls: None,
+        protocol: Protocol::Http1,
         proxy_protocol: None,
         upstream: Upstream::default(),
     };

@@ -130,13 +130,13 @@ fn a_response_is_counted_by_what_its_end_says_whatever_its_http_status() {
     });
     let mut client = serin.client();
     for (place, (reply, end, cause)) in cases.iter().enumerate() {
-        let causes = ["grpc-status", "grpc-no-status", "status"];
-        let before = (ends(&serin, end), causes.map(|cause| serin.count("serin_failures_total", &[("cause", cause)])));
+        let all = ["grpc-status", "grpc-no-status", "status"];
+        let before = (ends(&serin, end), all.map(|cause| serin.count("serin_failures_total", &[("cause", cause)])));
         let response = call(&mut client, &format!("x-case: {place}\r\n"));
         let expected: Vec<_> = reply.lines().filter(|line| line.starts_with("grpc-message")).collect();
         assert_eq!(response.trailers.iter().filter(|(name, _)| name == "grpc-message").count(), expected.len());
         serin.await_count("serin_grpc_responses_total", &[("grpc_status", end)], before.0 + 1);
-        for (name, before) in causes.iter().zip(before.1) {
+        for (name, before) in all.iter().zip(before.1) {
             let after = before + u64::from(*cause == Some(name));
             assert_eq!(serin.count("serin_failures_total", &[("cause", name)]), after, "{name}: {reply}");
         }
@@ -149,7 +149,7 @@ fn a_stream_that_is_silent_both_ways_is_not_taken_for_a_slow_body() {
         conn.wire.head().expect("a head");
         // Five times as long as a body may stand still; what is promised is that nothing happens in it.
         std::thread::sleep(std::time::Duration::from_secs(1));
-        conn.send(&format!("{HEAD}Content-Length: 0\r\ngrpc-status: 0\r\n\r\n"));
+        conn.send(format!("{HEAD}Content-Length: 0\r\ngrpc-status: 0\r\n\r\n"));
         conn.await_close();
     });
     let mut client = serin.client();

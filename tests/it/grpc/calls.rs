@@ -42,7 +42,9 @@ fn every_kind_of_call_passes_with_its_metadata_its_status_its_deadline_and_its_c
     // One of each is the server's; of the caller's two, either may be seen as the other on a busy machine.
     crate::harness::eventually("all are over", || ends(&serin, "CANCELLED") + ends(&serin, "DEADLINE_EXCEEDED") == 4);
     assert_eq!((ends(&serin, "none"), ends(&serin, "other")), (0, 0));
-    assert_eq!(serin.count("serin_failures_total", &[("cause", "grpc-status")]), 9);
+    // Nine are the server's as it was asked for them; the tenth is the caller's deadline, if the server answers it first.
+    let charged = serin.count("serin_failures_total", &[("cause", "grpc-status")]);
+    assert!((9..=10).contains(&charged), "{charged}");
     assert_eq!(serin.count("serin_failures_total", &[("cause", "grpc-no-status")]), 0);
 }
 
@@ -80,7 +82,7 @@ fn a_response_that_breaks_off_ends_as_unavailable() {
         let backend = Backend::start(move |conn| {
             conn.request();
             let head = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n";
-            conn.send(&format!("{head}{content}"));
+            conn.send(format!("{head}{content}"));
         });
         let mut serin = Serin::start(&everything_to(backend.address()));
         assert_eq!(one_call(&python, &mut serin), "UNAVAILABLE the backend broke off its answer", "{content:?}");

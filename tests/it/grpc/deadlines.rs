@@ -46,7 +46,7 @@ impl Caller {
             request = request.header("grpc-timeout", timeout);
         }
         let request = request.body(()).expect("every part is valid");
-        let ended = self.runtime.block_on(tokio::time::timeout(PATIENCE * 3, async {
+        let call = async {
             let (response, mut sender) = self.requests.send_request(request, false)?;
             sender.send_data(Bytes::from_static(b"\0\0\0\0\0"), true)?;
             let (parts, mut body) = response.await?.into_parts();
@@ -56,7 +56,8 @@ impl Caller {
                 content.extend_from_slice(&bytes?);
             }
             Ok::<_, h2::Error>(Ended { head: parts.headers, content, trailers: body.trailers().await? })
-        }));
+        };
+        let ended = self.runtime.block_on(async { tokio::time::timeout(PATIENCE * 3, call).await });
         ended.expect("in time").expect("a response that ends in order")
     }
 }
