@@ -5,6 +5,7 @@ mod events;
 mod grpc;
 mod harness;
 mod harness_tests;
+mod hostile;
 mod http2;
 mod http2_backends;
 mod judge;
