@@ -2,10 +2,11 @@
 
 use super::client::Client;
 use super::exchange::{End, Exchange, Seen};
+use super::grpc::Call;
 use super::request::Forwarded;
 use super::tunnel::Tunnel;
 use super::worker::{Current, Worker};
-use crate::plan::Protocol;
+use crate::plan::{Grpc, Protocol};
 use crate::stats::Shard;
 use crate::upstream::{Backend, ConnectError, Lease, Pool, Terms};
 use std::future::poll_fn;
@@ -26,6 +27,8 @@ pub(super) enum Tried {
     ConnectFailed,
     ConnectTimeout,
     HandshakeFailed,
+    /// The caller's time ran out before there was a connection.
+    OutOfTime,
     Exchange(End),
     Switched(Box<Tunnel>),
 }
@@ -51,7 +54,7 @@ pub(super) async fn attempts(
         let pending = pool.begin();
         let mut lease = match lease(worker, client, backend, pool, request).await {
             Ok(lease) => lease,
-            Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
+            Err(early @ (Tried::Overload | Tried::OutOfTime)) => return (early, Seen::default()),
             Err(failure) => {
                 backend.failed(pool);
                 tried.push(Rc::clone(pool));
@@ -89,7 +92,7 @@ pub(super) async fn attempts(
             tried.push(Rc::clone(pool));
             continue;
         }
-        match is_failure(end, seen.code) {
+        match is_failure(end, seen, request.outgoing.grpc, current.snapshot.plan.grpc) {
             Some(true) => backend.failed(pool),
             Some(false) => backend.answered(pool),
             None => {}
@@ -101,9 +104,18 @@ pub(super) async fn attempts(
     }
 }
 
-/// Whether this end is a failure of the endpoint, which sent `code` if it sent one; `None` where the client made it end,
+/// Whether this end is a failure of the endpoint, of whose response this was `seen`; `None` where the client made it end,
 /// which says nothing of the endpoint.
-fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
+fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<bool> {
+    match (end, call) {
+        (End::Complete { .. }, Some(_)) => Some(rules.cause(seen.grpc_end()).is_some()),
+        // How little time it has, a caller alone decides.
+        (End::HeadTimeout { bound: true } | End::CutOff, Some(call)) if call.is_bound_by_caller() => None,
+        _ => is_failure_of_http(end, seen.code),
+    }
+}
+
+fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
         End::ClientGone | End::ClientSlow | End::ClientMalformed | End::Inexpressible(_) => None,
@@ -143,6 +155,7 @@ async fn lease(
             health.connect_failed(worker.now_ms());
             Err(failure_of(worker, pool, &error))
         }
+        None if request.is_out_of_callers_time(client) => Err(Tried::OutOfTime),
         None => {
             health.connect_failed(worker.now_ms());
             Err(Tried::ConnectTimeout)
@@ -168,6 +181,7 @@ async fn lease_stream(
         match client.within_deadline(pin!(awaited.opened())).await {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(failure_of(worker, pool, &error)),
+            None if request.is_out_of_callers_time(client) => return Err(Tried::OutOfTime),
             None => return Err(Tried::ConnectTimeout),
         }
         // Unless others were faster, there is room now.

@@ -8,11 +8,13 @@ use super::answer::{Receiver, Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
+use super::grpc::Call;
 use super::over_http2::OverHttp2;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Inexpressible, Version};
 use crate::net::Stream;
 use crate::plan::Timeouts;
+use crate::stats::GrpcEnd;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -35,8 +37,10 @@ pub(super) struct Outgoing {
     /// Other protocols are offered; the `head` stays apart from the body, to say later which.
     pub(super) upgrades: bool,
     pub(super) limits: HeadLimits,
+    /// The request's own is the shorter of the config's and, of a gRPC request, the caller's.
     pub(super) timeouts: Timeouts,
     pub(super) via: bool,
+    pub(super) grpc: Option<Call>,
 }
 
 /// How an exchange ended.
@@ -77,6 +81,8 @@ pub(super) struct Seen {
     pub(super) over_at: Option<Instant>,
     /// How long only the client was waited for.
     pub(super) client_waits: Duration,
+    /// What a gRPC response says of how it went.
+    pub(super) grpc: Option<GrpcEnd>,
 }
 
 /// One request on one connection.
@@ -221,6 +227,7 @@ impl<'a> Exchange<'a> {
                     let polled = pump.poll(cx, self.upstream, &mut self.client.stream, &self.worker.buffers);
                     return Poll::Ready(Some(match ready!(polled) {
                         Ok(()) => {
+                            self.seen.grpc = pump.grpc_end().or(self.seen.grpc);
                             let sent = self.outgoing.body.is_over() && !self.request_failed;
                             let excess = pump.take_extra().is_some();
                             End::Complete {
@@ -336,8 +343,10 @@ impl<'a> Exchange<'a> {
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
             let timeouts = &self.outgoing.timeouts;
             self.client.deadline.set(match stage {
-                Stage::ClientBody | Stage::ClientTakes => timeouts.idle,
-                Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
+                Stage::ClientTakes => timeouts.idle,
+                Stage::ClientBody if self.outgoing.grpc.is_none() => timeouts.idle,
+                // Of a gRPC stream that is silent both ways nobody can say whose turn it is.
+                Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
                 Stage::UpstreamBody => None,
             });
             self.stage = Some(stage);

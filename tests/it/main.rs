@@ -2,8 +2,10 @@
 
 mod endpoints;
 mod events;
+mod grpc;
 mod harness;
 mod harness_tests;
+mod hostile;
 mod http2;
 mod http2_backends;
 mod judge;
