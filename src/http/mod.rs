@@ -22,4 +22,4 @@ pub use field::{Field, FieldLines};
 pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
 pub use http2::{compose_trailers, response_head, trailers_of_lines, trailers_that_pass};
 pub use http2_backend::{Http2Request, Inexpressible, websocket_accept};
-pub use reply::{Reason, Refusal, Reply};
+pub use reply::{Asked, Reason, Refusal, Reply};

@@ -8,7 +8,7 @@ use super::exchange::{End, Outgoing, Seen};
 use super::retries::Retries;
 use super::worker::Worker;
 use crate::http::{
-    BodyLength, Outbound, Progress, ResponseHead, Transfer, Version, compose_response, response_head, slots,
+    BodyLength, Outbound, Progress, ResponseHead, Transfer, Version, compose_response, grpc, response_head, slots,
     websocket_accept,
 };
 use crate::net::{Http2, Stream};
@@ -150,8 +150,11 @@ impl Receiver<'_> {
     }
 
     /// Composes the client's head.
-    fn pass(&self, head: &ResponseHead<'_, '_>) -> Result<Passed, End> {
-        let Self { worker, outgoing, client, .. } = self;
+    fn pass(&mut self, head: &ResponseHead<'_, '_>) -> Result<Passed, End> {
+        if self.outgoing.grpc.is_some() {
+            self.seen.grpc = grpc::status_of_fields(head.fields);
+        }
+        let Self { worker, outgoing, client, .. } = &*self;
         let interim = head.code < 200;
         let transfer = if interim { Transfer::AsIs } else { Transfer::of(head.body, outgoing.version) };
         let client_persists =

@@ -7,13 +7,15 @@
 use super::choose::Choice;
 use super::client::Client;
 use super::exchange::{End, Exchange, Seen};
-use super::outcome::Outcome;
+use super::grpc::Call;
+use super::outcome::{Counted, Outcome};
 use super::pause::{Drain, pause};
 use super::request::{Forwarded, version_of};
 use super::retries::Retries;
 use super::tunnel::Tunnel;
 use super::worker::{Current, Worker};
-use crate::plan::{Protocol, Rule, Timeouts};
+use crate::plan::{Grpc, Protocol, Rule, Timeouts};
+use crate::stats::Exchange as Record;
 use crate::upstream::{Backend, ConnectError, Lease, Pool, Terms};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -33,6 +35,8 @@ pub(super) enum Tried {
     ConnectFailed,
     ConnectTimeout,
     HandshakeFailed,
+    /// The caller's time ran out before there was a connection.
+    OutOfTime,
     Exchange(End),
     /// There is a response in whose place the request is tried again, and maybe a rest of it that is worth reading.
     Held(Option<Box<Drain>>),
@@ -53,15 +57,24 @@ impl Tried {
 
 /// The tries of one request.
 pub(super) struct Attempts<'a> {
-    worker: &'a Rc<Worker>,
-    client: &'a mut Client,
-    current: &'a Rc<Current>,
-    request: &'a mut Forwarded,
-    retries: Retries<'a>,
-    /// The endpoints at which it failed. Holds nothing, and so allocates nothing, until something does.
-    tried: Vec<Rc<Pool>>,
+    pub(super) worker: &'a Rc<Worker>,
+    pub(super) client: &'a mut Client,
+    pub(super) current: &'a Rc<Current>,
+    pub(super) request: &'a mut Forwarded,
+    pub(super) retries: Retries<'a>,
+    /// What has failed. Not there, and nothing is allocated, until something does.
+    pub(super) failed: Option<Box<Failed>>,
     /// When the attempt began.
     start: Instant,
+}
+
+/// What failed of a request's tries.
+#[derive(Default)]
+pub(super) struct Failed {
+    /// The endpoints of the backend at which it is tried now.
+    at: Vec<Rc<Pool>>,
+    /// How often the rule's `retry` has had it tried again.
+    pub(super) again: u32,
 }
 
 impl<'a> Attempts<'a> {
@@ -74,9 +87,8 @@ impl<'a> Attempts<'a> {
         start: Instant,
     ) -> Self {
         let rule = &current.snapshot.plan.rules[request.choice.rule.index()];
-        client.deadline.bound(rule.timeouts.request);
         let retries = Retries::new(worker, rule.retry.as_ref(), request.shard(worker, &current.snapshot));
-        Self { worker, client, current, request, retries, tried: Vec::new(), start }
+        Self { worker, client, current, request, retries, failed: None, start }
     }
 
     /// Tries the request until it is not tried again, and records each attempt.
@@ -87,16 +99,18 @@ impl<'a> Attempts<'a> {
             let outgoing = &self.request.outgoing;
             let persists = outgoing.persists && outgoing.body.is_over() && !self.worker.draining();
             if end.is_final() {
-                return Outcome::of(end, persists).recorded(self.retries.shard, &seen, self.start);
+                let outcome = Outcome::of(end, persists);
+                self.record(&outcome, seen);
+                return outcome;
             }
-            let deadline = &self.client.deadline;
-            let again = self.retries.after(self.worker, &end, &seen, self.request, self.current, deadline);
+            let again = self.after(&end, seen);
             let (end, drain) = match end {
                 Tried::Held(drain) => (Tried::Held(None), drain),
                 end => (end, None),
             };
             self.client.deadline.bound_attempt(None, None);
-            let outcome = Outcome::of(end, persists).recorded(self.retries.shard, &seen, self.start);
+            let outcome = Outcome::of(end, persists);
+            self.record(&outcome, seen);
             let Some(again) = again else { return outcome };
             self.turn_to(again.choice);
             if let Some(wait) = again.wait
@@ -122,11 +136,29 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// Counts the attempt that ended with `outcome`. What was `seen` is given by value: a reference would keep it in every
+    /// connection's task.
+    fn record(&self, outcome: &Outcome, seen: Seen) {
+        let over_at = seen.head_at.filter(|_| seen.came_whole).unwrap_or_else(Instant::now);
+        let duration = over_at.duration_since(self.start).saturating_sub(seen.client_waits);
+        let outgoing = &self.request.outgoing;
+        let Counted { code, failure, grpc } = match outgoing.grpc {
+            None => outcome.counted(seen),
+            Some(call) => call.counted(outcome, seen, duration, outgoing.time, self.current.snapshot.plan.grpc),
+        };
+        let head = seen.head_at.map(|at| at.duration_since(self.start));
+        self.retries.shard.record(&Record { code, failure, grpc, head, duration });
+    }
+
+    pub(super) fn failed(&mut self) -> &mut Failed {
+        self.failed.get_or_insert_default()
+    }
+
     /// Makes the request ready to be tried again there.
     fn turn_to(&mut self, choice: Choice) {
         self.retries.shard.record_retry();
         if choice.backend != self.request.choice.backend {
-            self.tried.clear();
+            self.failed().at.clear();
         }
         self.request.choice = choice;
         let version = version_of(self.current.snapshot.plan.backends[choice.backend.index()].protocol);
@@ -143,17 +175,18 @@ impl<'a> Attempts<'a> {
         }
         let mut passed_over = 0_u8;
         loop {
-            let Some(pool) = backend.pick(&self.tried, self.worker.random(), self.worker.now_ms()) else {
+            let tried = self.failed.as_ref().map_or(&[][..], |failed| &failed.at);
+            let Some(pool) = backend.pick(tried, self.worker.random(), self.worker.now_ms()) else {
                 return (Tried::NoEndpoint, Seen::default());
             };
             let pending = pool.begin();
             let mut lease =
                 match lease(self.worker, self.client, backend, pool, self.request, &self.rule().timeouts).await {
                     Ok(lease) => lease,
-                    Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
+                    Err(early @ (Tried::Overload | Tried::OutOfTime)) => return (early, Seen::default()),
                     Err(failure) => {
                         backend.failed(pool);
-                        self.tried.push(Rc::clone(pool));
+                        self.failed().at.push(Rc::clone(pool));
                         passed_over += 1;
                         if usize::from(passed_over) < backend.len().min(CONNECT_ATTEMPTS)
                             && !self.client.deadline.attempt_passed()
@@ -167,7 +200,7 @@ impl<'a> Attempts<'a> {
             let timeouts = &self.rule().timeouts;
             let outgoing = &mut self.request.outgoing;
             let mut exchange = Exchange::new(self.worker, self.client, lease.stream(), outgoing, timeouts);
-            exchange.retries = self.retries.left().map(|_| &self.retries);
+            exchange.retries = self.retries.policy.map(|_| &self.retries);
             let end = poll_fn(|cx| exchange.poll(cx)).await;
             let seen = exchange.seen;
             let rest = if end == Some(End::Held) { exchange.take_held() } else { None };
@@ -194,11 +227,11 @@ impl<'a> Attempts<'a> {
             let passes_over = usize::from(passed_over) < UNPROCESSED_ATTEMPTS && !self.client.deadline.attempt_passed();
             if stale && lease.is_shared() && passes_over {
                 self.retries.shard.record_retry();
-                self.tried.push(Rc::clone(pool));
+                self.failed().at.push(Rc::clone(pool));
                 passed_over += 1;
                 continue;
             }
-            match is_failure(end, seen.code) {
+            match is_failure(end, seen, self.request.outgoing.grpc, self.current.snapshot.plan.grpc) {
                 Some(true) => backend.failed(pool),
                 Some(false) => backend.answered(pool),
                 None => {}
@@ -209,7 +242,7 @@ impl<'a> Attempts<'a> {
                 }
                 return (Tried::Exchange(end), seen);
             }
-            self.tried.push(Rc::clone(pool));
+            self.failed().at.push(Rc::clone(pool));
             return match end {
                 End::Held => {
                     let drain =
@@ -222,9 +255,18 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// Whether this end is a failure of the endpoint, which sent `code` if it sent one; `None` where the client made it end,
+/// Whether this end is a failure of the endpoint, of whose response this was `seen`; `None` where the client made it end,
 /// which says nothing of the endpoint.
-fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
+fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<bool> {
+    match (end, call) {
+        (End::Complete { .. }, Some(_)) => Some(rules.cause(seen.grpc_end()).is_some()),
+        // How little time it has, a caller alone decides.
+        (End::HeadTimeout { bound: true } | End::CutOff, Some(call)) if call.is_bound_by_caller() => None,
+        _ => is_failure_of_http(end, seen.code),
+    }
+}
+
+fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } | End::Held => Some(code.is_some_and(|code| code >= 500)),
         End::ClientGone | End::ClientSlow | End::ClientMalformed | End::Inexpressible(_) => None,
@@ -265,6 +307,7 @@ async fn lease(
             health.connect_failed(worker.now_ms());
             Err(failure_of(worker, pool, &error))
         }
+        None if request.is_out_of_callers_time(client) => Err(Tried::OutOfTime),
         None => {
             health.connect_failed(worker.now_ms());
             Err(Tried::ConnectTimeout)
@@ -291,6 +334,7 @@ async fn lease_stream(
         match client.within_deadline(pin!(awaited.opened())).await {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(failure_of(worker, pool, &error)),
+            None if request.is_out_of_callers_time(client) => return Err(Tried::OutOfTime),
             None => return Err(Tried::ConnectTimeout),
         }
         // Unless others were faster, there is room now.

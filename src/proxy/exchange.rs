@@ -8,12 +8,14 @@ use super::answer::{Receiver, Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
+use super::grpc::Call;
 use super::over_http2::OverHttp2;
 use super::retries::Retries;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Inexpressible, Version};
 use crate::net::Stream;
 use crate::plan::Timeouts;
+use crate::stats::GrpcEnd;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -38,7 +40,10 @@ pub(super) struct Outgoing {
     /// Doing it twice is the same as doing it once (RFC 9110 section 9.2.2), and its body is short enough to be kept.
     pub(super) repeats: bool,
     pub(super) limits: HeadLimits,
+    /// How long it may take: what the config says or, of a gRPC request, its caller, if that is shorter.
+    pub(super) time: Option<Duration>,
     pub(super) via: bool,
+    pub(super) grpc: Option<Call>,
 }
 
 /// How an exchange ended.
@@ -77,12 +82,14 @@ pub(super) struct Seen {
     pub(super) code: Option<u16>,
     /// When the head came.
     pub(super) head_at: Option<Instant>,
-    /// When the response was over, if that was at the moment its head came: most are, and the clock is read once less.
-    pub(super) over_at: Option<Instant>,
+    /// The response was over when its head had come: most are, and the clock is read once less.
+    pub(super) came_whole: bool,
     /// An interim response may have gone to the client.
     pub(super) begun: bool,
     /// How long only the client was waited for.
     pub(super) client_waits: Duration,
+    /// What a gRPC response says of how it went.
+    pub(super) grpc: Option<GrpcEnd>,
 }
 
 /// One request on one connection.
@@ -158,7 +165,7 @@ impl<'a> Exchange<'a> {
         }
         let head_is_new = self.seen.head_at.is_none();
         if let Poll::Ready(end) = self.poll_response(cx) {
-            self.seen.over_at = self.seen.head_at.filter(|_| head_is_new);
+            self.seen.came_whole = head_is_new;
             return Poll::Ready(end);
         }
         let may_be_gone = self.outgoing.body.is_over() || matches!(self.client.stream, Stream::Http2(_));
@@ -233,6 +240,7 @@ impl<'a> Exchange<'a> {
                     let polled = pump.poll(cx, self.upstream, &mut self.client.stream, &self.worker.buffers);
                     return Poll::Ready(Some(match ready!(polled) {
                         Ok(()) => {
+                            self.seen.grpc = pump.grpc_end().or(self.seen.grpc);
                             let sent = self.outgoing.body.is_over() && !self.request_failed;
                             let excess = pump.take_extra().is_some();
                             End::Complete {
@@ -362,8 +370,10 @@ impl<'a> Exchange<'a> {
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
             self.client.deadline.set(match stage {
-                Stage::ClientBody | Stage::ClientTakes => self.timeouts.idle,
-                Stage::UpstreamTakes | Stage::Head => self.timeouts.response_head,
+                Stage::ClientTakes => self.timeouts.idle,
+                Stage::ClientBody if self.outgoing.grpc.is_none() => self.timeouts.idle,
+                // Of a gRPC stream that is silent both ways nobody can say whose turn it is.
+                Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => self.timeouts.response_head,
                 Stage::UpstreamBody => None,
             });
             self.stage = Some(stage);

@@ -2,9 +2,11 @@
 
 use super::attempts::Attempts;
 use super::client::Client;
+use super::grpc::end_grpc;
 use super::request::{Arrived, Forwarded, TurnedAway};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
+use crate::http::Asked;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -27,31 +29,30 @@ pub(super) enum Next {
 pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: Arrived) -> Next {
     let start = Instant::now();
     let current = worker.current();
-    let request = Forwarded::new(worker, &current.snapshot, client, &arrived);
-    // Not to be held while the request is under way.
-    drop(arrived);
-    let mut request = match request {
+    let mut request = match Forwarded::new(worker, &current.snapshot, client, arrived) {
         Ok(request) => request,
         Err(turned_away) => return turn_away(worker, client, turned_away).await,
     };
+    client.deadline.bound(request.outgoing.time);
     request.count_fallback(worker, &current.snapshot);
     let outcome = Attempts::new(worker, client, &current, &mut request, start).run().await;
-    let to_head = request.outgoing.to_head;
+    let asked = request.outgoing.asked();
     worker.buffers.give_head(request.outgoing.head);
     match outcome.reply {
+        None if asked == Asked::Grpc => end_grpc(client, outcome),
         None => outcome.next,
         Some(reason) => {
             let close = !matches!(outcome.next, Next::Request);
-            if client.reply(worker, reason, close, to_head).await { outcome.next } else { Next::Close }
+            if client.reply(worker, reason, close, asked).await { outcome.next } else { Next::Close }
         }
     }
 }
 
 async fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway) -> Next {
-    let TurnedAway { reason, persists, to_head } = turned_away;
+    let TurnedAway { reason, persists, asked } = turned_away;
     worker.counters.refused(reason.code());
     let persists = persists && !worker.draining();
-    match client.reply(worker, reason, !persists, to_head).await {
+    match client.reply(worker, reason, !persists, asked).await {
         true if persists => Next::Request,
         true => Next::Linger,
         false => Next::Close,

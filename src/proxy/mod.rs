@@ -16,6 +16,7 @@ mod clock;
 mod deadline;
 mod exchange;
 mod forward;
+mod grpc;
 mod handshake;
 mod http2;
 mod listen;

@@ -4,8 +4,16 @@ use super::attempts::Tried;
 use super::exchange::{End, Seen};
 use super::forward::Next;
 use crate::http::{Inexpressible, Reason, Refusal};
-use crate::stats::{Cause, Exchange as Record, Shard};
-use std::time::Instant;
+use crate::stats::{Cause, Exchange as Record, GrpcEnd};
+
+/// How an attempt at a request is counted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) code: u16,
+    pub(super) failure: Option<Cause>,
+    /// Of a gRPC request: how it ended for its caller.
+    pub(super) grpc: Option<GrpcEnd>,
+}
 
 /// What an end means for the client and for the counters.
 pub(super) struct Outcome {
@@ -18,6 +26,13 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// How an attempt at a request that is not gRPC is counted, of whose response this was `seen`.
+    pub(super) fn counted(&self, seen: Seen) -> Counted {
+        let code = self.code.or(self.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED);
+        let by_status = || (seen.code? >= 500 && self.code.is_none()).then_some(Cause::Status);
+        Counted { code, failure: self.failure.or_else(by_status), grpc: None }
+    }
+
     /// `persists`: the client's connection could carry another request after a response of Serin's own.
     pub(super) fn of(tried: Tried, persists: bool) -> Self {
         let after_reply = if persists { Next::Request } else { Next::Linger };
@@ -31,6 +46,7 @@ impl Outcome {
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
             Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
+            Tried::OutOfTime => failed(Reason::RequestTimeout, Cause::RequestTimeout),
             // Another try follows, or what comes in its place.
             Tried::Held(_) => whole(Next::Request),
             Tried::Switched(tunnel) => whole(Next::Tunnel(tunnel)),
@@ -50,19 +66,5 @@ impl Outcome {
                 End::Inexpressible(Inexpressible::WebSocket) => failed(Reason::NoWebSocket, Cause::Status),
             },
         }
-    }
-
-    /// Counts an attempt that began at `start` and ended like this.
-    pub(super) fn recorded(self, shard: &Shard, seen: &Seen, start: Instant) -> Self {
-        let over_at = seen.over_at.unwrap_or_else(Instant::now);
-        let failed = || (seen.code? >= 500 && self.code.is_none()).then_some(Cause::Status);
-        shard.record(&Record {
-            code: self.code.or(self.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
-            failure: self.failure.or_else(failed),
-            grpc: None,
-            head: seen.head_at.map(|at| at.duration_since(start)),
-            duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
-        });
-        self
     }
 }

@@ -4,12 +4,14 @@ use super::body::{Pump, Replay};
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
+use super::grpc::Call;
 use super::worker::{Worker, head_limits};
 use crate::http::{
-    BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
+    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc, slots,
 };
 use crate::plan::{BackendId, Plan, Protocol, Rule, Snapshot};
 use crate::stats::Shard;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 /// A request that has come as far as its head.
@@ -33,7 +35,21 @@ pub(super) struct TurnedAway {
     pub(super) reason: Reason,
     /// The connection can take another request.
     pub(super) persists: bool,
-    pub(super) to_head: bool,
+    pub(super) asked: Asked,
+}
+
+impl Arrived {
+    /// What asks, as far as that is known of a head that is refused.
+    fn asked(&self) -> Asked {
+        match self {
+            Self::Http2(parts)
+                if parts.headers.get(CONTENT_TYPE).is_some_and(|kind| grpc::is_grpc(kind.as_bytes())) =>
+            {
+                Asked::Grpc
+            }
+            Self::Http1(_) | Self::Http2(_) => Asked::Plain,
+        }
+    }
 }
 
 impl Forwarded {
@@ -42,12 +58,15 @@ impl Forwarded {
         worker: &Worker,
         snapshot: &Snapshot,
         client: &mut Client,
-        arrived: &Arrived,
+        arrived: Arrived,
     ) -> Result<Self, TurnedAway> {
+        // Given by value, so that no connection's task has to have room for it while its request is under way.
+        let arrived = &arrived;
         let input = client.input.take();
         let limits = head_limits(snapshot);
         let (mut slots, mut lines) = (slots(), Vec::new());
-        let refused = |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, to_head: false };
+        let refused =
+            |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, asked: arrived.asked() };
         let head = match arrived {
             Arrived::Http1(length) => {
                 let bytes = input.as_ref().expect("a head has been found in it").unread();
@@ -68,7 +87,13 @@ impl Forwarded {
                 NoChoice::Endpoint => Reason::NoEndpoint,
             },
             persists: head.persists() && head.body == BodyLength::Sized(0),
-            to_head,
+            asked: if Call::of(&head, &mut None).is_some() {
+                Asked::Grpc
+            } else if to_head {
+                Asked::Head
+            } else {
+                Asked::Plain
+            },
         });
         let choice = match choice {
             Ok(choice) => choice,
@@ -81,6 +106,9 @@ impl Forwarded {
             }
         };
         let plan = &snapshot.plan;
+        let rule = &plan.rules[choice.rule.index()];
+        let mut time = rule.timeouts.request;
+        let call = Call::of(&head, &mut time);
         let inbound = Inbound {
             client: client.peer.ip(),
             secure: client.stream.is_secure(),
@@ -104,10 +132,12 @@ impl Forwarded {
             upgrades: head.upgrades,
             repeats: idempotent && bodyless && !head.upgrades,
             limits,
+            time,
             via: plan.headers.via,
+            grpc: call,
         };
         if !bodyless {
-            outgoing.keep_body(head.body, &plan.rules[choice.rule.index()], plan, idempotent);
+            outgoing.keep_body(head.body, rule, plan, idempotent);
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
@@ -129,6 +159,11 @@ impl Forwarded {
             }
         }
         Ok(Self { choice, outgoing, replayable: idempotent && bodyless })
+    }
+
+    /// Whether the time has passed that the caller of a gRPC request gave it: that says nothing of an endpoint.
+    pub(super) fn is_out_of_callers_time(&self, client: &Client) -> bool {
+        self.outgoing.grpc.is_some_and(Call::is_bound_by_caller) && client.deadline.bound_passed()
     }
 
     /// Counts it where its turn would have been.

@@ -6,23 +6,20 @@
 //! and bound by the worker's budget; and what may have been done already is done again only if that is the same as doing
 //! it once (RFC 9110 section 9.2.2).
 
-use super::attempts::Tried;
+use super::attempts::{Attempts, Tried};
 use super::choose::{Choice, stand_in};
-use super::deadline::Deadline;
 use super::exchange::{End, Outgoing, Seen};
-use super::request::Forwarded;
-use super::worker::{Current, Worker};
+use super::worker::Worker;
 use crate::plan::Retry;
 use crate::stats::Shard;
 use std::time::Duration;
 
-/// One request's tries.
+/// What bounds a request's tries.
 pub(super) struct Retries<'a> {
-    policy: Option<&'a Retry>,
+    /// What the rule says, as long as it has it that the request may be tried once more.
+    pub(super) policy: Option<&'a Retry>,
     /// Where the try that is under way is counted.
     pub(super) shard: &'a Shard,
-    /// How often the policy has had it tried again.
-    again: u32,
 }
 
 /// The next try.
@@ -38,49 +35,14 @@ impl<'a> Retries<'a> {
         if policy.is_some() {
             worker.retries.deposit(worker.now_ms());
         }
-        Self { policy, shard, again: 0 }
-    }
-
-    /// What the rule says, if it has it that the request may be tried once more.
-    pub(super) fn left(&self) -> Option<&'a Retry> {
-        self.policy.filter(|policy| self.again < policy.attempts)
+        Self { policy, shard }
     }
 
     /// Whether a response with this code is held back, to try again in its place; then that is paid for.
     pub(super) fn holds(&self, code: u16, worker: &Worker, seen: &Seen, outgoing: &Outgoing) -> bool {
-        self.left().is_some_and(|policy| policy.codes.contains(code))
+        self.policy.is_some_and(|policy| policy.codes.contains(code))
             && may_be_done_twice(seen, outgoing)
             && self.pay(worker)
-    }
-
-    /// What follows a try that ended like this.
-    pub(super) fn after(
-        &mut self,
-        worker: &Worker,
-        tried: &Tried,
-        seen: &Seen,
-        request: &Forwarded,
-        current: &Current,
-        deadline: &Deadline,
-    ) -> Option<Again> {
-        let (unsent, held) = (tried.is_unsent(), matches!(tried, Tried::Held(_)));
-        let unanswered = matches!(tried, Tried::Exchange(End::Reset | End::HeadTimeout { bound: false }));
-        // What is held cannot be passed on any more: the wait finds that there is no time left.
-        if !held && (deadline.bound_passed() || !(unsent || unanswered)) {
-            return None;
-        }
-        // Stable's side may speak another version of HTTP: then what has been read is framed anew, and has to be here.
-        let stable = stand_in(&current.snapshot, &request.choice).filter(|_| request.outgoing.body.can_rewind());
-        if let Some(choice) = stable.filter(|_| unsent) {
-            return Some(Again { choice, wait: None });
-        }
-        let policy = self.left()?;
-        let goes_on = held || ((unsent || may_be_done_twice(seen, &request.outgoing)) && self.pay(worker));
-        goes_on.then(|| {
-            self.again += 1;
-            let choice = stable.unwrap_or(Choice { instead_of: None, ..request.choice });
-            Again { choice, wait: Some(policy.wait(self.again, worker.random())) }
-        })
     }
 
     /// Takes what a try costs out of the worker's budget.
@@ -90,6 +52,37 @@ impl<'a> Retries<'a> {
             self.shard.record_retry_denied();
         }
         granted
+    }
+}
+
+impl Attempts<'_> {
+    /// What follows a try that ended like this.
+    pub(super) fn after(&mut self, tried: &Tried, seen: Seen) -> Option<Again> {
+        let (unsent, held) = (tried.is_unsent(), matches!(tried, Tried::Held(_)));
+        let unanswered = matches!(tried, Tried::Exchange(End::Reset | End::HeadTimeout { bound: false }));
+        // What is held cannot be passed on any more: the wait finds that there is no time left.
+        if !held && (self.client.deadline.bound_passed() || !(unsent || unanswered)) {
+            return None;
+        }
+        // Stable's side may speak another version of HTTP: then what has been read is framed anew, and has to be here.
+        let outgoing = &self.request.outgoing;
+        let stable = stand_in(&self.current.snapshot, &self.request.choice).filter(|_| outgoing.body.can_rewind());
+        if let Some(choice) = stable.filter(|_| unsent) {
+            return Some(Again { choice, wait: None });
+        }
+        let policy = self.retries.policy?;
+        if !held && !((unsent || may_be_done_twice(&seen, outgoing)) && self.retries.pay(self.worker)) {
+            return None;
+        }
+        let failed = self.failed();
+        failed.again += 1;
+        let again = failed.again;
+        let wait = policy.wait(again, self.worker.random());
+        if again >= policy.attempts {
+            self.retries.policy = None;
+        }
+        let choice = stable.unwrap_or(Choice { instead_of: None, ..self.request.choice });
+        Some(Again { choice, wait: Some(wait) })
     }
 }
 

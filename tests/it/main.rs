@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod events;
+mod grpc;
 mod harness;
 mod harness_tests;
 mod hostile;

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::defaults::TIMEOUTS;
 use crate::plan::{
     Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher,
-    Metric, Protocol, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Upstream,
+    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -51,7 +51,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
         tls: None,
-        protocol: Protocol::Http1,
+        protocol: crate::plan::Protocol::Http1,
         proxy_protocol: None,
         upstream: Upstream::default(),
     };
