@@ -92,6 +92,13 @@ pub enum Reason {
     ResponseHeadTimeout,
     /// The request's own time ran out.
     RequestTimeout,
+    /// The client asks more often than it may.
+    RateLimited {
+        /// When it may ask again, in seconds; at least 1.
+        retry_after: u32,
+    },
+    /// The request's body is larger than it may be.
+    BodyTooLarge,
 }
 
 impl Reason {
@@ -100,6 +107,8 @@ impl Reason {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => 404,
+            Self::BodyTooLarge => 413,
+            Self::RateLimited { .. } => 429,
             Self::NoWeight => 500,
             Self::Reset | Self::BadResponse => 502,
             Self::NoEndpoint | Self::Overload | Self::ConnectFailed => 503,
@@ -121,6 +130,8 @@ impl Reason {
             Self::BadResponse => "bad-response",
             Self::ResponseHeadTimeout => "response-head-timeout",
             Self::RequestTimeout => "request-timeout",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::BodyTooLarge => "body-too-large",
         }
     }
 
@@ -137,6 +148,8 @@ impl Reason {
             Self::BadResponse => "the backend's answer is not valid HTTP/1.1",
             Self::ResponseHeadTimeout => "the backend did not answer in time",
             Self::RequestTimeout => "the request took longer than it may",
+            Self::RateLimited { .. } => "there are more requests from this client than there may be",
+            Self::BodyTooLarge => "the request's body is larger than it may be",
         }
     }
 }
@@ -155,6 +168,9 @@ pub fn compose_reply(out: &mut Vec<u8>, reason: Reason, close: bool, to_head: bo
     write(format_args!("x-serin-reason: {}\r\n", reason.label()));
     if code == 405 {
         write(format_args!("allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n"));
+    }
+    if let Reason::RateLimited { retry_after } = reason {
+        write(format_args!("retry-after: {retry_after}\r\n"));
     }
     if close {
         write(format_args!("connection: close\r\n"));

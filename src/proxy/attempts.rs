@@ -96,7 +96,7 @@ pub(super) async fn attempts(
 fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
-        End::ClientGone | End::ClientSlow | End::ClientMalformed => None,
+        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::BodyTooLarge => None,
         _ => Some(true),
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Pump {
     extra: Option<Buffer>,
     /// Bytes that have gone to the sink.
     written: u64,
+    /// How much content there may still be, where that is not known from the beginning.
+    allowance: u64,
     waits_for: Side,
 }
 
@@ -51,6 +53,8 @@ pub(super) enum PumpError {
     Source,
     /// The source's framing is broken.
     Malformed,
+    /// There is more content than there may be.
+    TooLarge,
     /// The sink takes no more.
     Sink,
 }
@@ -71,7 +75,23 @@ impl Pump {
             BodyLength::UntilClose => Source::UntilClose,
         };
         let (tail, extra) = (Vec::new(), None);
-        Self { source, transfer, buffer: None, tail, tail_written: 0, extra, written: 0, waits_for: Side::Source }
+        Self {
+            source,
+            transfer,
+            buffer: None,
+            tail,
+            tail_written: 0,
+            extra,
+            written: 0,
+            allowance: u64::MAX,
+            waits_for: Side::Source,
+        }
+    }
+
+    /// The same; of a body that does not say beforehand how long it is, no more content than this, if that is limited.
+    pub(super) fn at_most(mut self, most: Option<usize>) -> Self {
+        self.allowance = most.map_or(u64::MAX, |most| most as u64);
+        self
     }
 
     /// Everything has been read and written.
@@ -111,6 +131,7 @@ impl Pump {
             }
             Source::Chunked(decoder) => {
                 let taken = decoder.decode(buffer.unread_mut())?;
+                self.allowance = self.allowance.checked_sub(taken.content as u64).ok_or(PumpError::TooLarge)?;
                 if taken.done {
                     decoder.compose_trailers(&mut self.tail)?;
                     self.source = Source::Over;

@@ -31,6 +31,10 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Begi
         ends = told;
     }
     let Addresses { source: peer, destination: local } = ends.canonical();
+    let _held = match worker.admits(peer.ip()) {
+        Ok(held) => held,
+        Err(rejection) => return worker.counters.rejected(rejection),
+    };
     let stream = match beginning.tls {
         None => Stream::Plain(socket),
         Some(config) => {

@@ -90,7 +90,14 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         rules: with_ids().map(|(i, _)| rule(i)).collect(),
         matcher: Matcher::new([]),
         rollouts: with_ids().map(|(i, _)| rollout(i)).collect(),
-        limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
+        limits: Limits {
+            header_bytes: 65_536,
+            header_count: 100,
+            connections_per_worker: 1,
+            connections_per_client: None,
+            requests_per_client: None,
+            request_body_bytes: None,
+        },
         timeouts: Timeouts {
             header_read: None,
             idle: None,
