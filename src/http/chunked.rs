@@ -13,9 +13,9 @@ pub struct Decoder {
     /// Bytes of the chunk that are still to come.
     remaining: u64,
     /// Digits of the current chunk's size.
-    digits: usize,
+    digits: u8,
     /// Bytes of the current chunk's extensions.
-    extension: usize,
+    extension: u16,
     /// The trailer section so far, with the empty line that ends it.
     trailers: Vec<u8>,
     limits: HeadLimits,
@@ -54,8 +54,8 @@ enum State {
 }
 
 /// A size below 2^60: more than anybody sends, and leading zeros do not go on for ever.
-const MAX_DIGITS: usize = 15;
-const MAX_EXTENSION: usize = 1_024;
+const MAX_DIGITS: u8 = 15;
+const MAX_EXTENSION: u16 = 1_024;
 
 impl Decoder {
     /// At the beginning of a body; `limits` are for its trailer section.

@@ -159,7 +159,7 @@ impl Worker {
     /// Whether a client at this address may have another connection: then, where that is limited, what counts it for as
     /// long as it is there.
     pub(super) fn admits(&self, client: IpAddr) -> Result<Option<Box<Held>>, Rejection> {
-        let Some(most) = self.current.borrow().snapshot.plan.limits.connections_per_client else { return Ok(None) };
+        let Some(most) = self.current().snapshot.plan.limits.connections_per_client else { return Ok(None) };
         let held = self.clients.open.hold(ClientKey::of(client), most);
         if held.is_none() && self.client_full.is_due(self.now_ms()) {
             tracing::warn!(%client, limit = most, "closing new connections: limits.connectionsPerClient is reached");

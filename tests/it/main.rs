@@ -6,6 +6,7 @@ mod harness;
 mod harness_tests;
 mod judge;
 mod lifecycle;
+mod limits;
 mod proxy_protocol;
 mod reload;
 mod rollout;

@@ -115,7 +115,7 @@ mod tests {
         for _ in 0..5 {
             let wait = rates.take(client(1), rate, now).expect_err("the burst is over");
             assert_eq!(wait, Duration::from_millis(100));
-            assert_eq!(rates.take(client(2), rate, now).is_ok(), now < rates.epoch + Duration::from_millis(1_300));
+            assert_eq!(rates.take(client(2), rate, now), Ok(()), "another client has its own");
             now += wait;
             assert_eq!(rates.take(client(1), rate, now), Ok(()));
         }
@@ -142,10 +142,9 @@ mod tests {
         for n in 0..100 {
             assert!(rates.take(client(n), rate, now).is_ok() && rates.take(client(n), rate, now).is_ok());
         }
-        let before = Instant::now();
         let earlier = rates.epoch;
         for n in 1_000..1_000 + 3 * u32::try_from(CLIENTS).unwrap() {
-            assert!(rates.take(client(n), rate, earlier).is_ok(), "{n} after {:?}", before.elapsed());
+            assert!(rates.take(client(n), rate, earlier).is_ok(), "{n}");
         }
         for n in 0..100 {
             assert!(rates.take(client(n), rate, now).is_err(), "{n} was forgotten");
