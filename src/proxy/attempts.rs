@@ -109,7 +109,7 @@ async fn lease(
     pool: &Rc<Pool>,
     request: &Forwarded,
 ) -> Result<Lease, Tried> {
-    if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
+    if let Some(lease) = pool.reuse(!request.replayable, || client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
