@@ -18,6 +18,7 @@ mod deadline;
 mod exchange;
 mod forward;
 mod handshake;
+mod http2;
 mod listen;
 mod outcome;
 mod per_client;

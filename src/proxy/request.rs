@@ -11,8 +11,17 @@ use crate::http::{
 };
 use crate::plan::Snapshot;
 use crate::stats::Shard;
+use http::request::Parts;
 use std::net::IpAddr;
 use std::time::Instant;
+
+/// A request that has come as far as its head.
+pub(super) enum Arrived {
+    /// The head is this many bytes at the beginning of the client's input.
+    Http1(usize),
+    /// The content, if any, is the client's stream.
+    Http2(Box<Parts>),
+}
 
 /// A request that has a backend.
 pub(super) struct Forwarded {
@@ -36,17 +45,24 @@ impl Forwarded {
         worker: &Worker,
         snapshot: &Snapshot,
         client: &mut Client,
-        length: usize,
+        arrived: &Arrived,
     ) -> Result<Self, TurnedAway> {
-        let mut input = client.input.take().expect("a head has been found in it");
+        let input = client.input.take();
         let limits = head_limits(snapshot);
-        let mut slots = slots();
+        let (mut slots, mut lines) = (slots(), Vec::new());
         let refused = |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, to_head: false };
-        let head = match RequestHead::parse(&input.unread()[..length], &mut slots, limits) {
-            Ok(Progress::Complete(head, _)) => head,
-            Ok(Progress::Partial) => return Err(refused(Refusal::Malformed)),
-            Err(refusal) => return Err(refused(refusal)),
+        let head = match arrived {
+            Arrived::Http1(length) => {
+                let bytes = input.as_ref().expect("a head has been found in it").unread();
+                match RequestHead::parse(&bytes[..*length], &mut slots, limits) {
+                    Ok(Progress::Complete(head, _)) => Ok(head),
+                    Ok(Progress::Partial) => Err(Refusal::Malformed),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Arrived::Http2(parts) => RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits),
         };
+        let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
         let choice = within_limits(worker, snapshot, &head, client.peer.ip()).and_then(|()| {
             choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| match no_choice {
@@ -59,8 +75,10 @@ impl Forwarded {
             Ok(choice) => choice,
             Err(reason) => {
                 let persists = head.persists() && head.body == BodyLength::Sized(0);
-                input.consume(length);
-                client.input = (!input.unread().is_empty()).then_some(input);
+                if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
+                    input.consume(*length);
+                    client.input = (!input.unread().is_empty()).then_some(input);
+                }
                 return Err(TurnedAway { reason, persists, to_head });
             }
         };
@@ -88,22 +106,24 @@ impl Forwarded {
             timeouts: plan.timeouts,
             via: plan.headers.via,
         };
-        input.consume(length);
-        if input.unread().is_empty() {
-            worker.buffers.give(input);
-        } else if bodyless {
-            client.input = Some(input);
-        } else {
-            match outgoing.body.accept(input, &worker.buffers) {
-                Ok(()) => {}
-                Err(PumpError::TooLarge) => {
-                    return Err(TurnedAway { reason: Reason::BodyTooLarge, persists: false, to_head });
+        if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
+            input.consume(*length);
+            if input.unread().is_empty() {
+                worker.buffers.give(input);
+            } else if bodyless {
+                client.input = Some(input);
+            } else {
+                match outgoing.body.accept(input, &worker.buffers) {
+                    Ok(()) => {}
+                    Err(PumpError::TooLarge) => {
+                        return Err(TurnedAway { reason: Reason::BodyTooLarge, persists: false, to_head });
+                    }
+                    Err(_) => return Err(refused(Refusal::Chunk)),
                 }
-                Err(_) => return Err(refused(Refusal::Chunk)),
-            }
-            client.input = outgoing.body.take_extra();
-            if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
-                outgoing.head.clear();
+                client.input = outgoing.body.take_extra();
+                if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                    outgoing.head.clear();
+                }
             }
         }
         Ok(Self { choice, outgoing, replayable })
@@ -134,7 +154,9 @@ fn within_limits(
         })?;
     }
     match (limits.request_body_bytes, head.body) {
-        (Some(most), BodyLength::Sized(length)) if length > most as u64 => Err(Reason::BodyTooLarge),
+        (Some(most), BodyLength::Sized(length) | BodyLength::Stream(Some(length))) if length > most as u64 => {
+            Err(Reason::BodyTooLarge)
+        }
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ mod endpoints;
 mod events;
 mod harness;
 mod harness_tests;
+mod http2;
 mod judge;
 mod lifecycle;
 mod limits;

@@ -52,9 +52,12 @@ fn curl_is_a_proxy_in_front() {
     }
     let (mut serin, backend) = front("127.0.0.1", "");
     let url = format!("http://{}/", serin.address());
-    let ran = run("curl", &["--silent", "--max-time", "20", "--haproxy-protocol", &url], b"");
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "ok"), "{ran:?}");
-    assert_eq!(backend.only_request().head.one("x-forwarded-for"), Some("127.0.0.1"));
+    for protocol in ["--http1.1", "--http2-prior-knowledge"] {
+        let ran = run("curl", &["--silent", "--max-time", "20", "--haproxy-protocol", protocol, &url], b"");
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "ok"), "{protocol}: {ran:?}");
+    }
+    let seen: Vec<_> = backend.requests().iter().map(|r| r.head.one("x-forwarded-for").map(str::to_owned)).collect();
+    assert_eq!(seen, ["127.0.0.1", "127.0.0.1"].map(|ip| Some(ip.to_owned())));
 }
 
 #[test]
