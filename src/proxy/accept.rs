@@ -79,6 +79,8 @@ pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, beginning: Beginning,
         return;
     }
     let open = Open::new(Rc::clone(worker));
+    // A task keeps room for what it began with as long as it lives, so that is a pointer.
+    let beginning = Box::new(beginning);
     tokio::task::spawn_local(async move {
         serve(Rc::clone(&open.0), stream, beginning, peer).await;
     });

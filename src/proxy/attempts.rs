@@ -118,7 +118,7 @@ fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<b
 fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
-        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::Inexpressible(_) => None,
+        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::BodyTooLarge | End::Inexpressible(_) => None,
         _ => Some(true),
     }
 }
@@ -138,7 +138,7 @@ async fn lease(
             None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
         };
     }
-    if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
+    if let Some(lease) = pool.reuse(!request.replayable, || client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };

@@ -59,6 +59,7 @@ impl Outcome {
                 End::CutOff => cut(Cause::RequestTimeout),
                 End::ClientGone => gone(None, Next::Close),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
+                End::BodyTooLarge => gone(Some(Reason::BodyTooLarge), Next::Linger),
                 End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),
                 End::Inexpressible(Inexpressible::Target) => gone(Some(Reason::Refused(Refusal::Target)), Next::Linger),
                 End::Inexpressible(Inexpressible::WebSocket) => failed(Reason::NoWebSocket, Cause::Status),

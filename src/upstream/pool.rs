@@ -166,21 +166,22 @@ impl Pool {
     ///
     /// With `careful` the kernel is asked as well whether the peer has closed it: a system call, for requests that
     /// cannot be sent twice.
-    pub fn reuse(self: &Rc<Self>, careful: bool, client: &Addresses) -> Option<Lease> {
+    pub fn reuse(self: &Rc<Self>, careful: bool, client: impl Fn() -> Addresses) -> Option<Lease> {
         loop {
-            let Idle { mut connection, .. } = self.take_idle(client)?;
+            let Idle { mut connection, .. } = self.take_idle(&client)?;
             if connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
                 return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
     }
 
-    fn take_idle(&self, client: &Addresses) -> Option<Idle> {
+    fn take_idle(&self, client: impl Fn() -> Addresses) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
         if self.endpoint.proxy_protocol.is_none() {
             return idle.pop();
         }
-        let place = idle.iter().rposition(|idle| idle.connection.client() == Some(client))?;
+        let client = client();
+        let place = idle.iter().rposition(|idle| idle.connection.client() == Some(&client))?;
         Some(idle.remove(place))
     }
 

@@ -10,6 +10,7 @@ mod http2;
 mod http2_backends;
 mod judge;
 mod lifecycle;
+mod limits;
 mod proxy_protocol;
 mod reload;
 mod rollout;
