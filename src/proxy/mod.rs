@@ -7,6 +7,7 @@
 
 mod accept;
 mod answer;
+mod attempts;
 mod body;
 mod buffer;
 mod choose;
@@ -16,7 +17,11 @@ mod deadline;
 mod exchange;
 mod forward;
 mod handshake;
+mod http2;
 mod listen;
+mod outcome;
+mod proxy_header;
+mod request;
 mod run;
 mod serve;
 mod tunnel;
