@@ -284,7 +284,7 @@ impl<'b> Facts<'b> {
         Ok(facts)
     }
 
-    fn of_response(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
+    pub(super) fn of_response(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
         let mut facts = Self::default();
         for line in fields.0 {
             match Field::of(line.name) {
@@ -327,6 +327,11 @@ impl<'b> Facts<'b> {
             true if self.content_length.is_some() => Err(Refusal::TwoLengths),
             _ => Ok(()),
         }
+    }
+
+    /// Whether any field is about a connection of HTTP/1.1.
+    pub(super) fn is_about_connection(&self) -> bool {
+        self.has_transfer_encoding || self.connection != Connection::default()
     }
 
     fn request_body(&self) -> BodyLength {
