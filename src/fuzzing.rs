@@ -10,10 +10,11 @@ use crate::http::{
     compose_request, compose_response, slots,
 };
 use crate::net::proxy_protocol;
-use crate::plan::{Headers, Matcher, Request};
+use crate::plan::{Headers, Hostname, Matcher, Plan, Request, RequestMatch};
 use crate::{config, rollout, store};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
@@ -161,10 +162,10 @@ fn decode(bytes: &[u8], step: usize) -> Option<(Vec<u8>, Vec<u8>)> {
     let (mut decoder, mut content) = (Decoder::new(LIMITS), Vec::new());
     for piece in bytes.chunks(step.min(bytes.len().max(1))) {
         let mut piece = piece.to_vec();
-        let decoded = decoder.decode(&mut piece).ok()?;
-        assert!(decoded.content <= decoded.consumed && decoded.consumed <= piece.len());
-        content.extend_from_slice(&piece[..decoded.content]);
-        if decoded.done {
+        let step = decoder.decode(&mut piece).ok()?;
+        assert!(step.content <= step.consumed && step.consumed <= piece.len());
+        content.extend_from_slice(&piece[..step.content]);
+        if step.done {
             let mut trailers = Vec::new();
             decoder.compose_trailers(&mut trailers).ok()?;
             return Some((content, trailers));
@@ -173,9 +174,14 @@ fn decode(bytes: &[u8], step: usize) -> Option<(Vec<u8>, Vec<u8>)> {
     None
 }
 
+/// Rules of every kind.
+static RULES: LazyLock<Plan> = LazyLock::new(|| {
+    config::check(include_str!("fuzzing.yaml"), Path::new("serin.yaml"))
+        .unwrap_or_else(|problems| panic!("{}", problems.report(false)))
+});
+
 /// A request under rules of every kind: the rule that is found is the first that holds by itself.
 pub fn matcher(bytes: &[u8]) {
-    const CONFIG: &str = include_str!("fuzzing.yaml");
     let mut room = slots();
     let Ok(Progress::Complete(head, _)) = RequestHead::parse(bytes, &mut room, LIMITS) else { return };
     let request = Request {
@@ -185,13 +191,10 @@ pub fn matcher(bytes: &[u8]) {
         query: head.query.unwrap_or(""),
         fields: head.fields,
     };
-    static PLAN: std::sync::LazyLock<crate::plan::Plan> = std::sync::LazyLock::new(|| {
-        config::check(CONFIG, Path::new("serin.yaml")).unwrap_or_else(|problems| panic!("{}", problems.report(false)))
-    });
-    let holds = |(hostname, conditions, rule): (&crate::plan::Hostname, &crate::plan::RequestMatch, _)| {
+    let holds = |(hostname, conditions, rule): (&Hostname, &RequestMatch, _)| {
         Matcher::new([(hostname.clone(), conditions.clone(), rule)]).find(&request)
     };
-    assert_eq!(PLAN.matcher.find(&request), PLAN.matcher.entries().find_map(holds));
+    assert_eq!(RULES.matcher.find(&request), RULES.matcher.entries().find_map(holds));
 }
 
 /// A state file: refused, or understood in a way that survives being written.
