@@ -68,7 +68,7 @@ fn thousands_of_tiny_messages_at_once_are_no_flood() {
     let server = Server::start(&python);
     let mut serin = Serin::start(&config(server.address));
     // They fit into the window that a stream begins with, so nothing slows the caller down.
-    let messages = [&b"\0\0\0\0\x03abc"[..]; 8_000];
+    let messages = vec![&b"\0\0\0\0\x03abc"[..]; 8_000];
     let ended = Caller::connect(serin.address()).call("Collect", &messages);
     assert_eq!(ended.content.get(5..), Some(&b"abc".repeat(8_000)[..]));
     assert_eq!(ended.trailers.expect("there are trailers")["grpc-status"], "0");
