@@ -82,12 +82,16 @@ pub(super) async fn attempts(
             End::Reset => lease.reused() && request.replayable,
             _ => false,
         };
-        if stale && lease.reused() && !lease.is_shared() {
+        if stale && lease.reused() {
             shard.record_retry();
             continue;
         }
         // A stream that was refused says nothing of the next one, which another endpoint may take.
-        if stale && lease.is_shared() && tried.len() < UNPROCESSED_ATTEMPTS && !client.deadline.bound_passed() {
+        if end == End::Unsent
+            && lease.is_shared()
+            && tried.len() < UNPROCESSED_ATTEMPTS
+            && !client.deadline.bound_passed()
+        {
             shard.record_retry();
             tried.push(Rc::clone(pool));
             continue;
@@ -123,7 +127,8 @@ fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     }
 }
 
-/// A connection to the endpoint: an idle one, or a new one.
+/// A connection to the endpoint: an idle one, or a new one. What it takes to open one is on the heap: every connection's
+/// task would have to have room for it all the time, and it is seldom.
 async fn lease(
     worker: &Worker,
     client: &Client,
@@ -134,7 +139,6 @@ async fn lease(
     if pool.endpoint().protocol == Protocol::Http2 {
         return match backend.stream(pool, worker.now_ms()) {
             Some(lease) => Ok(lease),
-            // Seldom, and on the heap: every connection's task would have to have room for it.
             None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
         };
     }
@@ -144,9 +148,8 @@ async fn lease(
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
-    // Apart, so that the addresses are not held while it is waited for.
-    let connecting = pool.connect(&client.ends(), worker.now_ms());
-    match client.within_deadline(pin!(connecting)).await {
+    let mut connecting = Box::pin(pool.connect(&client.ends(), worker.now_ms()));
+    match client.within_deadline(connecting.as_mut()).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)
