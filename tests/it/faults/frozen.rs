@@ -1,0 +1,35 @@
+//! A process that is stopped: the kernel goes on to accept for it, and nothing is ever answered.
+
+use super::clients::Clients;
+use super::endpoint::Endpoint;
+use super::figures::{Memory, record};
+use super::{HEALTH, await_endpoints, backend, factor};
+use crate::harness::{Serin, eventually};
+
+const CLIENTS: usize = 8;
+
+#[test]
+fn a_frozen_endpoint_costs_no_idempotent_request_and_serves_again_when_it_thaws() {
+    let rounds = 3 * factor();
+    let endpoints = ["a", "b", "frozen"].map(Endpoint::start);
+    let config = backend(endpoints.iter().map(Endpoint::address), HEALTH);
+    let mut serin = Serin::start(&format!("{config}timeouts: {{ responseHead: 1s }}\n"));
+    let mut memory = Memory::watch(&serin);
+    let clients = Clients::start(serin.address(), CLIENTS);
+    for _ in 0..rounds {
+        let served = clients.served("frozen");
+        eventually("it serves", || clients.served("frozen") > served + 20);
+        endpoints[2].signal("STOP");
+        await_endpoints(&serin, "unhealthy", 1);
+        let answered = clients.answered();
+        eventually("the others serve on", || clients.answered() > answered + 200);
+        endpoints[2].signal("CONT");
+        await_endpoints(&serin, "ready", 3);
+    }
+    let tally = clients.stop();
+    memory.look(&serin);
+    record("an endpoint frozen and thawed", &tally, &serin, &memory, &format!("{rounds} times"));
+    tally.assert_none_lost();
+    tally.assert_posted_once(endpoints.iter().flat_map(Endpoint::arrived));
+    memory.assert_grew_at_most(16);
+}
