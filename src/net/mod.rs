@@ -1,6 +1,15 @@
-//! Connections as the rooms above see them: a stream of bytes, whatever carries it.
+//! Connections as the rooms above see them: a stream of bytes, whatever carries it, and how one begins.
 
+mod entrance;
+mod http2;
+pub mod https;
+mod keepalive;
+pub mod proxy_protocol;
 mod stream;
 pub mod tls;
 
+pub use entrance::{Beginning, Entrance};
+pub use http2::Http2;
+pub use ipnet::IpNet;
+pub use keepalive::keep_alive;
 pub use stream::Stream;

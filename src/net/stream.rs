@@ -3,6 +3,7 @@
 //! An enum and not a trait: what is read and written on the request's path goes through one branch that is always
 //! predicted, and every function above is compiled once.
 
+use super::http2::Http2;
 use super::tls::Tls;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ pub enum Stream {
     Plain(TcpStream),
     /// Over TLS; its handshake is over.
     Tls(Box<Tls>),
+    /// One stream of an HTTP/2 connection: what is read and written is its content. Its end is not the connection's.
+    Http2(Box<Http2>),
 }
 
 impl Stream {
@@ -33,6 +36,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx),
             Self::Tls(tls) => tls.poll_read_ready(cx),
+            Self::Http2(stream) => stream.poll_read_ready(cx),
         }
     }
 
@@ -45,6 +49,7 @@ impl Stream {
                 matches!(socket.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
             }
             Self::Tls(tls) => tls.is_quiet(),
+            Self::Http2(stream) => stream.is_idle(),
         }
     }
 
@@ -58,22 +63,32 @@ impl Stream {
                 !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
             }
             Self::Tls(tls) => tls.is_closed(),
+            Self::Http2(stream) => !stream.is_idle(),
         }
     }
 
     /// Makes the close that follows a reset, so that the peer cannot take what it has for everything.
     pub fn cut(&mut self) {
-        if let Self::Tls(tls) = self {
-            tls.cut();
-        }
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => {
+                tls.cut();
+                &tls.socket
+            }
+            Self::Http2(stream) => return stream.cut(),
+        };
         // A socket that does not take the option is gone already.
-        let _ = socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+        let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }
 
     /// Whether what is read and written here is encrypted on its way.
     #[inline]
     pub fn is_secure(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(_) => true,
+            Self::Http2(stream) => stream.is_secure(),
+        }
     }
 
     /// Something that a write has taken has not gone out.
@@ -87,13 +102,10 @@ impl Stream {
     /// # Errors
     /// When the connection was reset already.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().local_addr()
-    }
-
-    fn socket(&self) -> &TcpStream {
         match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => &tls.socket,
+            Self::Plain(socket) => socket.local_addr(),
+            Self::Tls(tls) => tls.socket.local_addr(),
+            Self::Http2(stream) => Ok(stream.local_addr()),
         }
     }
 }
@@ -104,6 +116,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, space),
             Self::Tls(tls) => tls.poll_read(cx, space),
+            Self::Http2(stream) => stream.poll_read(cx, space),
         }
     }
 }
@@ -115,13 +128,15 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(tls) => tls.poll_write(cx, bytes),
+            Self::Http2(stream) => stream.poll_write(cx, bytes),
         }
     }
 
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            // What an HTTP/2 stream was given goes out by its connection's own task.
+            Self::Plain(_) | Self::Http2(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => tls.poll_flush(cx),
         }
     }
@@ -130,6 +145,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(tls) => tls.poll_shutdown(cx),
+            Self::Http2(stream) => Poll::Ready(stream.finish(None).map_err(io::Error::other)),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod accept;
 mod answer;
+mod attempts;
 mod body;
 mod buffer;
 mod choose;
@@ -17,6 +18,9 @@ mod exchange;
 mod forward;
 mod handshake;
 mod listen;
+mod outcome;
+mod proxy_header;
+mod request;
 mod run;
 mod serve;
 mod tunnel;

@@ -3,6 +3,7 @@
 mod backends;
 mod examples;
 mod meaning;
+mod proxy_protocol;
 mod refusals;
 mod reports;
 mod robust;

@@ -64,7 +64,7 @@ fn run(test: impl Future<Output = ()>) {
 fn tls(stream: &mut Stream) -> &mut Tls {
     match stream {
         Stream::Tls(tls) => tls,
-        Stream::Plain(_) => panic!("it is over TLS"),
+        Stream::Plain(_) | Stream::Http2(_) => panic!("it is over TLS"),
     }
 }
 

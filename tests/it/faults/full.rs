@@ -25,11 +25,17 @@ fn above_the_limit_connections_are_closed_at_once_and_below_it_nobody_notices() 
     let mut memory = Memory::watch(&serin);
     let clients = Clients::start(address, 8);
     eventually("they are served", || clients.answered() > 100);
-    let held = connect(address, WORKERS * EACH - 8, None);
-    eventually("every place is taken", || open(&serin) == WORKERS * EACH);
+    // While connections are handed from one worker to the other, either may have its fill and close one too early.
+    let mut held = Vec::new();
+    eventually("every place is taken", || {
+        held.retain(|stream| !is_closed(stream, Duration::from_millis(1)));
+        let free = WORKERS * EACH - open(&serin).min(WORKERS * EACH);
+        held.extend(connect(address, free, None));
+        free == 0
+    });
     for round in 0..2 {
         let over = connect(address, OVER, None);
-        let closed = over.iter().filter(|stream| is_closed(stream)).count();
+        let closed = over.iter().filter(|stream| is_closed(stream, Duration::from_secs(5))).count();
         assert_eq!(closed, OVER, "round {round}");
         let answered = clients.answered();
         eventually("those who were there are served", || clients.answered() > answered + 200);
@@ -48,9 +54,9 @@ fn above_the_limit_connections_are_closed_at_once_and_below_it_nobody_notices() 
     memory.assert_grew_at_most(16);
 }
 
-/// Whether the other side closes it within seconds, without a byte.
-fn is_closed(mut stream: &TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("the socket takes options");
+/// Whether the other side closes it within `patience`, without a byte.
+fn is_closed(mut stream: &TcpStream, patience: Duration) -> bool {
+    stream.set_read_timeout(Some(patience)).expect("the socket takes options");
     match std::io::Read::read(&mut stream, &mut [0]) {
         Ok(read) => read == 0,
         Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,

@@ -46,7 +46,7 @@ fn ten_thousand_idle_connections_cost_little_disturb_nobody_and_leave_nothing() 
         tally.assert_none_lost();
     }
     // What a second ten thousand take is what the first have left.
-    memory.assert_grew_at_most((COUNT as u64 * BYTES_EACH >> 20) + 8);
+    memory.assert_grew_at_most(((COUNT as u64 * BYTES_EACH) >> 20) + 8);
     assert_eq!(Client::connect(address).get("/last/0").status, 200);
 }
 

@@ -17,6 +17,7 @@ mod kills;
 mod network;
 mod partition;
 mod slow;
+mod vanished;
 
 use crate::harness::{Serin, eventually};
 use std::net::SocketAddr;

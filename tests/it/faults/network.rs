@@ -3,10 +3,11 @@
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 /// Another machine's network; removed with all that is in it when it is dropped.
 pub(super) struct Network {
-    name: String,
+    number: u32,
     ours: Ipv4Addr,
     theirs: Ipv4Addr,
 }
@@ -14,11 +15,11 @@ pub(super) struct Network {
 impl Network {
     /// A network that can be reached from here. Where none can be made, the test says so and is skipped.
     pub(super) fn join() -> Option<Self> {
-        let id = std::process::id();
-        // Of the block for benchmarks between networks (RFC 2544): four addresses for each process.
-        let [.., high, low] = (id % 0x8000).to_be_bytes();
-        let at = |host: u8| Ipv4Addr::new(198, 18 + (high >> 6), high << 2 | low >> 6, low << 2 | host);
-        let network = Self { name: format!("serin-faults-{id}"), ours: at(1), theirs: at(2) };
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // Four addresses for each, of the block for benchmarks between networks (RFC 2544).
+        let number = (std::process::id() * 4 + COUNT.fetch_add(1, SeqCst)) % 0x8000;
+        let first = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + number * 4;
+        let network = Self { number, ours: Ipv4Addr::from(first + 1), theirs: Ipv4Addr::from(first + 2) };
         match network.make() {
             Ok(()) => Some(network),
             Err(why) => {
@@ -31,8 +32,8 @@ impl Network {
     }
 
     fn make(&self) -> Result<(), String> {
-        let Self { name, ours, theirs } = self;
-        let (here, there) = self.interfaces();
+        let Self { ours, theirs, .. } = self;
+        let (name, (here, there)) = (self.name(), self.interfaces());
         run(&format!("netns add {name}"))?;
         run(&format!("link add {here} type veth peer name {there} netns {name}"))?;
         run(&format!("address add {ours}/30 dev {here}"))?;
@@ -42,10 +43,13 @@ impl Network {
         Ok(())
     }
 
+    fn name(&self) -> String {
+        format!("serin-faults-{}", self.number)
+    }
+
     /// The names of the two ends of the wire; an interface's has at most 15 characters.
     fn interfaces(&self) -> (String, String) {
-        let id = self.name.rsplit('-').next().expect("it ends with the process");
-        (format!("sf{id}h"), format!("sf{id}n"))
+        (format!("serin-{}-a", self.number), format!("serin-{}-b", self.number))
     }
 
     /// The other machine's address.
@@ -56,34 +60,34 @@ impl Network {
     /// What starts a program there.
     pub(super) fn launcher(&self) -> Vec<String> {
         let mut words = as_root();
-        words.extend(["ip", "netns", "exec", &self.name].map(str::to_owned));
+        words.extend(["ip", "netns", "exec", &self.name()].map(str::to_owned));
         words
     }
 
     /// Pulls the plug: nothing gets there, nothing comes from there, and nobody is told.
     pub(super) fn cut(&self) {
         let (_, there) = self.interfaces();
-        run(&format!("-n {} link set {there} down", self.name)).expect("it was up");
+        run(&format!("-n {} link set {there} down", self.name())).expect("it was up");
     }
 
     /// What is sent there arrives, and nothing comes back.
     pub(super) fn mute(&self) {
-        run(&format!("-n {} route add blackhole {}/32", self.name, self.ours)).expect("there was no such route");
+        run(&format!("-n {} route add blackhole {}/32", self.name(), self.ours)).expect("there was no such route");
     }
 
     pub(super) fn unmute(&self) {
-        run(&format!("-n {} route delete blackhole {}/32", self.name, self.ours)).expect("there is such a route");
+        run(&format!("-n {} route delete blackhole {}/32", self.name(), self.ours)).expect("there is such a route");
     }
 
     pub(super) fn connect(&self) {
         let (_, there) = self.interfaces();
-        run(&format!("-n {} link set {there} up", self.name)).expect("it is there");
+        run(&format!("-n {} link set {there} up", self.name())).expect("it is there");
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        let _ = run(&format!("netns delete {}", self.name));
+        let _ = run(&format!("netns delete {}", self.name()));
     }
 }
 

@@ -92,7 +92,7 @@ fn two_thousand_slow_clients_end_in_time_and_in_bounded_memory_while_others_are_
     let beside = format!("the last one cut off after {:.1} s, {grown} bytes a client", longest.as_secs_f64());
     record("2,000 slow clients", &tally, &serin, &memory, &beside);
     tally.assert_none_lost();
-    memory.assert_grew_at_most((all as u64 * KIB_EACH >> 10) + 8);
+    memory.assert_grew_at_most(((all as u64 * KIB_EACH) >> 10) + 8);
 }
 
 fn come(address: SocketAddr, kind: Kind) -> impl Iterator<Item = Slow> {

@@ -1,0 +1,49 @@
+//! What the end of a request means: for its client, and for the counters of its version.
+
+use super::attempts::Tried;
+use super::exchange::End;
+use super::forward::Next;
+use crate::http::{Reason, Refusal};
+use crate::stats::{Cause, Exchange as Record};
+
+/// What an end means for the client and for the counters.
+pub(super) struct Outcome {
+    /// What the client is told, if it has been told nothing yet.
+    pub(super) reply: Option<Reason>,
+    /// The code that is counted in place of the response's.
+    pub(super) code: Option<u16>,
+    pub(super) failure: Option<Cause>,
+    pub(super) next: Next,
+}
+
+impl Outcome {
+    /// `persists`: the client's connection could carry another request after a response of Serin's own.
+    pub(super) fn of(tried: Tried, persists: bool) -> Self {
+        let after_reply = if persists { Next::Request } else { Next::Linger };
+        let failed = |reason, cause| Self { reply: Some(reason), code: None, failure: Some(cause), next: after_reply };
+        let whole = |next| Self { reply: None, code: None, failure: None, next };
+        let cut = |cause| Self { reply: None, code: None, failure: Some(cause), next: Next::Cut };
+        let gone = |reply, next| Self { reply, code: Some(Record::CLIENT_CLOSED), failure: None, next };
+        match tried {
+            Tried::NoEndpoint => failed(Reason::NoEndpoint, Cause::Connect),
+            Tried::Overload => failed(Reason::Overload, Cause::Overload),
+            Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
+            Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
+            Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
+            Tried::Switched(tunnel) => whole(Next::Tunnel(tunnel)),
+            Tried::Exchange(end) => match end {
+                End::Complete { client: true, .. } => whole(Next::Request),
+                End::Complete { client: false, .. } => whole(Next::Linger),
+                End::Unsent | End::Reset => failed(Reason::Reset, Cause::Reset),
+                End::BadResponse => failed(Reason::BadResponse, Cause::BadResponse),
+                End::HeadTimeout { bound: false } => failed(Reason::ResponseHeadTimeout, Cause::ResponseHeadTimeout),
+                End::HeadTimeout { bound: true } => failed(Reason::RequestTimeout, Cause::RequestTimeout),
+                End::Truncated => cut(Cause::Truncated),
+                End::CutOff => cut(Cause::RequestTimeout),
+                End::ClientGone => gone(None, Next::Cut),
+                End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
+                End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),
+            },
+        }
+    }
+}

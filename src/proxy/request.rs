@@ -1,0 +1,115 @@
+//! What a request's head says: where it goes, and what is sent there.
+
+use super::body::Pump;
+use super::choose::{Choice, NoChoice, choose};
+use super::client::Client;
+use super::exchange::Outgoing;
+use super::worker::{Worker, head_limits};
+use crate::http::{
+    BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
+};
+use crate::plan::Snapshot;
+use crate::stats::Shard;
+
+/// A request that has a backend.
+pub(super) struct Forwarded {
+    pub(super) choice: Choice,
+    pub(super) outgoing: Outgoing,
+    /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
+    pub(super) replayable: bool,
+}
+
+/// A request that gets no backend.
+pub(super) struct TurnedAway {
+    pub(super) reason: Reason,
+    /// The connection can take another request.
+    pub(super) persists: bool,
+    pub(super) to_head: bool,
+}
+
+impl Forwarded {
+    /// Reads the head, chooses the backend, and composes what it is sent.
+    pub(super) fn new(
+        worker: &Worker,
+        snapshot: &Snapshot,
+        client: &mut Client,
+        length: usize,
+    ) -> Result<Self, TurnedAway> {
+        let mut input = client.input.take().expect("a head has been found in it");
+        let limits = head_limits(snapshot);
+        let mut slots = slots();
+        let refused = |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, to_head: false };
+        let head = match RequestHead::parse(&input.unread()[..length], &mut slots, limits) {
+            Ok(Progress::Complete(head, _)) => head,
+            Ok(Progress::Partial) => return Err(refused(Refusal::Malformed)),
+            Err(refusal) => return Err(refused(refusal)),
+        };
+        let to_head = head.method == "HEAD";
+        let choice = choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| TurnedAway {
+            reason: match no_choice {
+                NoChoice::Route => Reason::NoRoute,
+                NoChoice::Weight => Reason::NoWeight,
+                NoChoice::Endpoint => Reason::NoEndpoint,
+            },
+            persists: head.persists() && head.body == BodyLength::Sized(0),
+            to_head,
+        });
+        let choice = match choice {
+            Ok(choice) => choice,
+            Err(turned_away) => {
+                input.consume(length);
+                client.input = (!input.unread().is_empty()).then_some(input);
+                return Err(turned_away);
+            }
+        };
+        let plan = &snapshot.plan;
+        let inbound = Inbound {
+            client: client.peer.ip(),
+            secure: client.stream.is_secure(),
+            local: client.local,
+            headers: plan.headers,
+            request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
+        };
+        let mut composed = worker.buffers.take_head();
+        compose_request(&mut composed, &head, &inbound);
+        let transfer = Transfer::of(head.body, Version::Http11);
+        let bodyless = head.body == BodyLength::Sized(0);
+        let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let mut outgoing = Outgoing {
+            head: composed,
+            body: Pump::new(head.body, transfer, limits),
+            version: head.version,
+            to_head,
+            persists: head.persists(),
+            upgrades: head.upgrades,
+            limits,
+            timeouts: plan.timeouts,
+            via: plan.headers.via,
+        };
+        input.consume(length);
+        if input.unread().is_empty() {
+            worker.buffers.give(input);
+        } else if bodyless {
+            client.input = Some(input);
+        } else {
+            let malformed = outgoing.body.accept(input, &worker.buffers).is_err();
+            if malformed {
+                return Err(refused(Refusal::Chunk));
+            }
+            client.input = outgoing.body.take_extra();
+            if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                outgoing.head.clear();
+            }
+        }
+        Ok(Self { choice, outgoing, replayable })
+    }
+
+    /// Where it is counted.
+    pub(super) fn shard<'s>(&self, worker: &Worker, snapshot: &'s Snapshot) -> &'s Shard {
+        let shards = &snapshot.shards[self.choice.rule.index()];
+        if let Some(absent) = self.choice.instead_of {
+            shards[absent][worker.id].record_fallback();
+        }
+        &shards[self.choice.index][worker.id]
+    }
+}
