@@ -6,6 +6,7 @@
 mod addresses;
 mod backends;
 mod bounds;
+mod grpc;
 mod limits;
 mod matches;
 mod names;
@@ -54,6 +55,7 @@ impl Check<'_> {
         let drain = self.drain(value(config.drain.as_ref()));
         let store = self.store(value(config.store.as_ref()));
         let dns = self.dns(value(config.dns.as_ref()));
+        let grpc = self.grpc(value(config.grpc.as_ref()));
 
         let (mut rules, rollouts) = (routes.rules?, rollouts?);
         for (id, rollout) in rollouts.iter().enumerate() {
@@ -74,6 +76,7 @@ impl Check<'_> {
             drain: drain?,
             store: store?,
             dns: dns?,
+            grpc: grpc?,
         })
     }
 

@@ -4,6 +4,7 @@
 //! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
 
 mod backends;
+mod grpc;
 mod limits;
 mod proxy_protocol;
 mod rollouts;
@@ -13,7 +14,8 @@ mod tell;
 mod texts;
 mod tls;
 
-pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
+pub(super) use backends::{CircuitBreaker, GrpcHealth, HealthCheck, OutlierDetection, SuccessRate};
+pub(super) use grpc::{Grpc, StatusText};
 pub(super) use limits::{Limit, Prometheus};
 pub(super) use proxy_protocol::{ProxyProtocol, ProxyProtocolVersion};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
@@ -61,6 +63,8 @@ pub(super) struct Config {
     pub(super) store: Option<At<Store>>,
     /// How names are resolved.
     pub(super) dns: Option<At<Dns>>,
+    /// What counts as the failure of a gRPC request.
+    pub(super) grpc: Option<At<Grpc>>,
 }
 
 /// One address that accepts clients.

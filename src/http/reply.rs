@@ -1,5 +1,7 @@
 //! The responses that Serin makes itself.
 
+use ::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
+use ::http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::io::Write;
 
 /// Why a client's request is not read any further.
@@ -141,28 +143,67 @@ impl Reason {
     }
 }
 
-/// Appends a whole response to `out`: one line of text, which a response to HEAD leaves out. `date` is the `Date`
-/// field's value.
-pub fn compose_reply(out: &mut Vec<u8>, reason: Reason, close: bool, to_head: bool, date: &[u8]) {
-    let code = reason.code();
-    let body = match reason {
-        Reason::Refused(refusal) => format!("{code} {refusal}\n"),
-        _ => format!("{code} {}\n", reason.sentence()),
-    };
-    let phrase = ::http::StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
-    let mut write = |text: std::fmt::Arguments<'_>| out.write_fmt(text).expect("writing to memory");
-    write(format_args!("HTTP/1.1 {code} {phrase}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n", body.len()));
-    write(format_args!("x-serin-reason: {}\r\n", reason.label()));
-    if code == 405 {
-        write(format_args!("allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n"));
+/// A whole response: one line of text, which a response to HEAD leaves out.
+#[derive(Debug)]
+pub struct Reply<'d> {
+    reason: Reason,
+    body: String,
+    date: &'d [u8],
+}
+
+impl<'d> Reply<'d> {
+    /// The answer that says `reason`; `date` is the `Date` field's value.
+    pub fn new(reason: Reason, date: &'d [u8]) -> Self {
+        let code = reason.code();
+        let body = match reason {
+            Reason::Refused(refusal) => format!("{code} {refusal}\n"),
+            _ => format!("{code} {}\n", reason.sentence()),
+        };
+        Self { reason, body, date }
     }
-    if close {
-        write(format_args!("connection: close\r\n"));
+
+    /// Appends it to `out` as HTTP/1.1.
+    pub fn compose(&self, out: &mut Vec<u8>, close: bool, to_head: bool) {
+        let code = self.reason.code();
+        let phrase = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
+        write!(out, "HTTP/1.1 {code} {phrase}\r\n").expect("writing to memory");
+        let close = close.then_some((CONNECTION, &b"close"[..]));
+        for (name, value) in self.fields(self.body.len().to_string().as_bytes()).chain(close) {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        if !to_head {
+            out.extend_from_slice(self.body.as_bytes());
+        }
     }
-    out.extend_from_slice(b"date: ");
-    out.extend_from_slice(date);
-    out.extend_from_slice(b"\r\n\r\n");
-    if !to_head {
-        out.extend_from_slice(body.as_bytes());
+
+    /// Its head for HTTP/2.
+    pub fn head(&self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(self.reason.code()).expect("it is one");
+        for (name, value) in self.fields(self.body.len().to_string().as_bytes()) {
+            response.headers_mut().insert(name, HeaderValue::from_bytes(value).expect("it was written here"));
+        }
+        response
+    }
+
+    /// Its content.
+    pub fn body(&self) -> &[u8] {
+        self.body.as_bytes()
+    }
+
+    fn fields<'f>(&'f self, length: &'f [u8]) -> impl Iterator<Item = (HeaderName, &'f [u8])> {
+        let allow: &[u8] = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
+        let fields = [
+            (CONTENT_TYPE, Some(&b"text/plain"[..])),
+            (CONTENT_LENGTH, Some(length)),
+            (HeaderName::from_static("x-serin-reason"), Some(self.reason.label().as_bytes())),
+            (ALLOW, (self.reason.code() == 405).then_some(allow)),
+            (DATE, Some(self.date)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }

@@ -9,6 +9,7 @@
 mod available;
 mod display;
 mod endpoint;
+mod grpc;
 mod ids;
 mod limit;
 mod matcher;
@@ -22,6 +23,7 @@ mod upstream;
 
 pub use available::{Available, Standing};
 pub use endpoint::{Endpoint, Health};
+pub use grpc::{Grpc, GrpcFailures};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
 pub use matcher::{
@@ -33,7 +35,7 @@ pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
 pub use tls::{BackendTls, CertificateFiles, ServerTls};
-pub use upstream::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
+pub use upstream::{CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, SuccessRate, Upstream};
 
 use crate::net::{IpNet, proxy_protocol};
 use std::net::SocketAddr;
@@ -73,6 +75,8 @@ pub struct Plan {
     pub store: Store,
     /// How names are resolved.
     pub dns: Dns,
+    /// Which gRPC statuses are failures.
+    pub grpc: Grpc,
 }
 
 /// One address that accepts clients.

@@ -11,7 +11,8 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-/// How many endpoints are tried before a request is answered with a connect failure.
+/// How many endpoints are tried whose connects take time, or fail again and again, before a request is answered with a
+/// connect failure. One that begins to refuse does so at once, so that those that went down together are passed over.
 const CONNECT_ATTEMPTS: usize = 3;
 
 /// How the attempts ended.
@@ -51,7 +52,10 @@ pub(super) async fn attempts(
             Err(failure) => {
                 backend.failed(pool);
                 tried.push(Rc::clone(pool));
-                if tried.len() < backend.len().min(CONNECT_ATTEMPTS) && !client.deadline.bound_passed() {
+                if tried.len() < backend.len()
+                    && costly(&tried, &failure) < CONNECT_ATTEMPTS
+                    && !client.deadline.bound_passed()
+                {
                     shard.record_retry();
                     continue;
                 }
@@ -88,6 +92,14 @@ pub(super) async fn attempts(
             backend.keep(lease, worker.now_ms());
         }
         return (Tried::Exchange(end), seen);
+    }
+}
+
+/// How many of those that were `tried` count, the last of which ended in `failure`.
+fn costly(tried: &[Rc<Pool>], failure: &Tried) -> usize {
+    match failure {
+        Tried::ConnectFailed => tried.iter().filter(|pool| pool.endpoint().health.refuses_still()).count(),
+        _ => tried.len(),
     }
 }
 

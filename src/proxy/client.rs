@@ -3,7 +3,7 @@
 use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Progress, Reason, Refusal, RequestHead, Scan, compose_reply, slots};
+use crate::http::{HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
 use crate::net::Stream;
 use crate::net::proxy_protocol::Addresses;
 use std::future::poll_fn;
@@ -37,6 +37,8 @@ pub(super) enum Ended {
     Closed,
     /// What came is no request.
     Refused(Refusal),
+    /// What came is how an HTTP/2 connection begins.
+    Http2,
 }
 
 impl Client {
@@ -95,6 +97,7 @@ impl Client {
         }
         let bytes = buffer.unread();
         match scan.find_end(bytes).map_err(Ended::Refused)? {
+            Some(HTTP2_PREFACE_HEAD) if PREFACE.starts_with(&bytes[..HTTP2_PREFACE_HEAD]) => Err(Ended::Http2),
             Some(length) if length <= limits.bytes => Ok(Some(length)),
             None if bytes.len() <= limits.bytes => {
                 // What is no request already need not be waited for.
@@ -103,6 +106,8 @@ impl Client {
                 }
                 match RequestHead::parse(bytes, &mut slots(), limits) {
                     Ok(Progress::Partial | Progress::Complete(..)) => Ok(None),
+                    // Its version is refused before it is whole.
+                    Err(_) if PREFACE.starts_with(bytes) => Ok(None),
                     Err(refusal) => Err(Ended::Refused(refusal)),
                 }
             }
@@ -129,21 +134,40 @@ impl Client {
         polled.map_ok(|()| read)
     }
 
-    /// Whether the client hung up while its response is on the way. Reads ahead at most one buffer, and only then
-    /// sees the end: that is how a hang-up is told from the next request.
+    /// Whether the client hung up while its response is on the way. Over HTTP/1.1 this reads ahead at most one buffer,
+    /// and only then sees the end: that is how a hang-up is told from the next request.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>, buffers: &Buffers) -> bool {
+        if let Stream::Http2(stream) = &mut self.stream {
+            return stream.poll_reset(cx).is_ready();
+        }
         self.input.is_none() && matches!(self.poll_fill(cx, buffers), Poll::Ready(Ok(0) | Err(_)))
     }
 
     /// Sends a response of Serin's own; whether all of it was taken.
     pub(super) async fn reply(&mut self, worker: &Worker, reason: Reason, close: bool, to_head: bool) -> bool {
-        let mut reply = worker.buffers.take_head();
-        compose_reply(&mut reply, reason, close, to_head, &worker.date());
         self.deadline.set(worker.limits().1.idle);
+        let mut bytes = worker.buffers.take_head();
+        {
+            let date = worker.date();
+            let reply = Reply::new(reason, &date);
+            match &mut self.stream {
+                Stream::Http2(stream) if reason == Reason::Refused(Refusal::Malformed) => {
+                    stream.reset(h2::Reason::PROTOCOL_ERROR);
+                    return false;
+                }
+                Stream::Http2(stream) => {
+                    if stream.send_response(reply.head(), to_head).is_err() {
+                        return false;
+                    }
+                    bytes.extend_from_slice(if to_head { &[] } else { reply.body() });
+                }
+                Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close, to_head),
+            }
+        }
         let mut sent = 0;
         let done = poll_fn(|cx| {
-            while sent < reply.len() {
-                match Pin::new(&mut self.stream).poll_write(cx, &reply[sent..]) {
+            while sent < bytes.len() {
+                match self.poll_write_last(cx, &bytes[sent..]) {
                     Poll::Ready(Ok(count)) => sent += count,
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
                     Poll::Pending if self.deadline.passed() => return Poll::Ready(false),
@@ -156,8 +180,16 @@ impl Client {
             }
         })
         .await;
-        worker.buffers.give_head(reply);
+        worker.buffers.give_head(bytes);
         done
+    }
+
+    /// Writes the last bytes of a response, behind which an HTTP/2 stream ends.
+    fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Http2(stream) => stream.poll_send(cx, bytes, true),
+            stream => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     /// Closes gently: a client that is still sending would otherwise lose the response to a reset (RFC 9112 section
@@ -196,5 +228,10 @@ impl Client {
     }
 }
 
+/// What an HTTP/2 connection begins with (RFC 9113 section 3.4): made to look like a request that no server of HTTP/1.1
+/// takes for one.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The length of what looks like a request's head in it.
+const HTTP2_PREFACE_HEAD: usize = 18;
 /// Up to this length an unfinished head is looked at for early errors each time more of it comes.
 const EARLY_CHECK: usize = 1_024;

@@ -144,7 +144,8 @@ impl<'a> Exchange<'a> {
             self.seen.over_at = self.seen.head_at.filter(|_| head_is_new);
             return Poll::Ready(end);
         }
-        if self.outgoing.body.is_over() && self.client.poll_gone(cx, &self.worker.buffers) {
+        let may_be_gone = self.outgoing.body.is_over() || matches!(self.client.stream, Stream::Http2(_));
+        if may_be_gone && self.client.poll_gone(cx, &self.worker.buffers) {
             return Poll::Ready(Some(End::ClientGone));
         }
         self.enter_stage();
@@ -242,7 +243,14 @@ impl<'a> Exchange<'a> {
         let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
         loop {
             if let Some(buffer) = held.take() {
-                match take_head(buffer, self.worker, self.outgoing, &mut self.seen, &mut self.prelude)? {
+                match take_head(
+                    buffer,
+                    self.worker,
+                    self.outgoing,
+                    &mut self.seen,
+                    &mut self.prelude,
+                    &mut self.client.stream,
+                )? {
                     Taken::Response(response) => {
                         self.response = response;
                         return Poll::Ready(Ok(()));

@@ -3,7 +3,7 @@
 use super::attempts::attempts;
 use super::client::Client;
 use super::outcome::Outcome;
-use super::request::{Forwarded, TurnedAway};
+use super::request::{Arrived, Forwarded, TurnedAway};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::http::Reason;
@@ -26,11 +26,11 @@ pub(super) enum Next {
     Tunnel(Box<Tunnel>),
 }
 
-/// Forwards the request whose head is the first `length` bytes of the client's input.
-pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: usize) -> Next {
+/// Forwards a request of the client's.
+pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: Arrived) -> Next {
     let start = Instant::now();
     let current = worker.current();
-    let mut request = match Forwarded::new(worker, &current.snapshot, client, length) {
+    let mut request = match Forwarded::new(worker, &current.snapshot, client, &arrived) {
         Ok(request) => request,
         Err(turned_away) => return turn_away(worker, client, turned_away).await,
     };
@@ -42,6 +42,7 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
     shard.record(&Record {
         code: outcome.code.or(outcome.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
         failure: outcome.failure.or_else(|| (seen.code? >= 500 && outcome.code.is_none()).then_some(Cause::Status)),
+        grpc: None,
         head: seen.head_at.map(|at| at.duration_since(start)),
         duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
     });

@@ -10,6 +10,15 @@ use crate::http::{
 };
 use crate::plan::Snapshot;
 use crate::stats::Shard;
+use http::request::Parts;
+
+/// A request that has come as far as its head.
+pub(super) enum Arrived {
+    /// The head is this many bytes at the beginning of the client's input.
+    Http1(usize),
+    /// The content, if any, is the client's stream.
+    Http2(Box<Parts>),
+}
 
 /// A request that has a backend.
 pub(super) struct Forwarded {
@@ -33,17 +42,24 @@ impl Forwarded {
         worker: &Worker,
         snapshot: &Snapshot,
         client: &mut Client,
-        length: usize,
+        arrived: &Arrived,
     ) -> Result<Self, TurnedAway> {
-        let mut input = client.input.take().expect("a head has been found in it");
+        let input = client.input.take();
         let limits = head_limits(snapshot);
-        let mut slots = slots();
+        let (mut slots, mut lines) = (slots(), Vec::new());
         let refused = |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, to_head: false };
-        let head = match RequestHead::parse(&input.unread()[..length], &mut slots, limits) {
-            Ok(Progress::Complete(head, _)) => head,
-            Ok(Progress::Partial) => return Err(refused(Refusal::Malformed)),
-            Err(refusal) => return Err(refused(refusal)),
+        let head = match arrived {
+            Arrived::Http1(length) => {
+                let bytes = input.as_ref().expect("a head has been found in it").unread();
+                match RequestHead::parse(&bytes[..*length], &mut slots, limits) {
+                    Ok(Progress::Complete(head, _)) => Ok(head),
+                    Ok(Progress::Partial) => Err(Refusal::Malformed),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Arrived::Http2(parts) => RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits),
         };
+        let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
         let choice = choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| TurnedAway {
             reason: match no_choice {
@@ -57,8 +73,10 @@ impl Forwarded {
         let choice = match choice {
             Ok(choice) => choice,
             Err(turned_away) => {
-                input.consume(length);
-                client.input = (!input.unread().is_empty()).then_some(input);
+                if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
+                    input.consume(*length);
+                    client.input = (!input.unread().is_empty()).then_some(input);
+                }
                 return Err(turned_away);
             }
         };
@@ -86,19 +104,21 @@ impl Forwarded {
             timeouts: plan.timeouts,
             via: plan.headers.via,
         };
-        input.consume(length);
-        if input.unread().is_empty() {
-            worker.buffers.give(input);
-        } else if bodyless {
-            client.input = Some(input);
-        } else {
-            let malformed = outgoing.body.accept(input, &worker.buffers).is_err();
-            if malformed {
-                return Err(refused(Refusal::Chunk));
-            }
-            client.input = outgoing.body.take_extra();
-            if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
-                outgoing.head.clear();
+        if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
+            input.consume(*length);
+            if input.unread().is_empty() {
+                worker.buffers.give(input);
+            } else if bodyless {
+                client.input = Some(input);
+            } else {
+                let malformed = outgoing.body.accept(input, &worker.buffers).is_err();
+                if malformed {
+                    return Err(refused(Refusal::Chunk));
+                }
+                client.input = outgoing.body.take_extra();
+                if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                    outgoing.head.clear();
+                }
             }
         }
         Ok(Self { choice, outgoing, replayable })

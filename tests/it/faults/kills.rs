@@ -45,6 +45,7 @@ fn a_hundred_killed_endpoints_lose_no_idempotent_request_and_do_no_other_twice()
     record("endpoints killed and restarted", &tally, &serin, &memory, &format!("{killed} kills"));
     let lost: u64 = tally.lost.values().sum();
     assert!(lost <= killed as u64, "{:?}", tally.lost);
+    assert!(!tally.lost.contains_key("503 connect-failed"), "one endpoint took connections: {:?}", tally.lost);
     tally.assert_posted_once(victims.iter().chain([&survivor]).flat_map(Endpoint::arrived));
     memory.assert_grew_at_most(16);
 }
