@@ -10,13 +10,16 @@ mod field;
 pub mod grpc;
 mod head;
 mod http2;
+mod http2_backend;
 mod reply;
 mod target;
 mod upgrade;
+mod websocket;
 
 pub use chunked::{ChunkError, Decoded, Decoder};
 pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};
 pub use field::{Field, FieldLines};
 pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
 pub use http2::{compose_trailers, response_head, trailers_of_lines, trailers_that_pass};
-pub use reply::{Reason, Refusal, Reply};
+pub use http2_backend::{Http2Request, Inexpressible, websocket_accept};
+pub use reply::{Asked, Reason, Refusal, Reply};

@@ -4,12 +4,14 @@ mod entrance;
 mod http2;
 pub mod https;
 mod keepalive;
+mod metered;
 pub mod proxy_protocol;
 mod stream;
 pub mod tls;
 
 pub use entrance::{Beginning, Entrance};
-pub use http2::Http2;
+pub use http2::{Http2, NoResponse};
 pub use ipnet::IpNet;
 pub use keepalive::keep_alive;
+pub use metered::{Metered, Traffic};
 pub use stream::Stream;

@@ -17,6 +17,15 @@ pub enum ConnectError {
     /// The endpoint was reached, and the handshake failed.
     #[error("the TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
+    /// The endpoint was reached, and does not speak HTTP/2.
+    #[error("the endpoint does not speak HTTP/2: {0}")]
+    Http2(#[source] h2::Error),
+    /// The endpoint lets no request in (`SETTINGS_MAX_CONCURRENT_STREAMS` is 0).
+    #[error("the endpoint takes no HTTP/2 streams")]
+    NoStreams,
+    /// It took too long.
+    #[error("no connection in time")]
+    Timeout,
 }
 
 /// Connects to `endpoint`, as far as the end of the handshake if there is one. Where the endpoint wants to know on whose
