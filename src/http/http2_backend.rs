@@ -70,11 +70,28 @@ impl Http2Request {
 
 fn uri(head: &RequestHead<'_, '_>, secure: bool) -> Option<Uri> {
     let target = match head.query {
-        None => PathAndQuery::try_from(head.path),
-        Some(query) => PathAndQuery::try_from(format!("{}?{query}", head.path)),
+        None => head.path.to_owned(),
+        Some(query) => format!("{}?{query}", head.path),
     };
+    let target = PathAndQuery::try_from(target.as_str()).or_else(|_| PathAndQuery::try_from(encoded(&target)));
     let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
     Uri::builder().scheme(scheme).authority(head.authority?).path_and_query(target.ok()?).build().ok()
+}
+
+/// The same target without characters that no URI has (RFC 3986 section 2), and some clients send as they are: the
+/// `http` crate takes them in some places alone.
+fn encoded(target: &str) -> String {
+    let mut encoded = String::with_capacity(target.len() + 16);
+    for character in target.chars() {
+        match character {
+            '"' => encoded.push_str("%22"),
+            '<' => encoded.push_str("%3C"),
+            '>' => encoded.push_str("%3E"),
+            '`' => encoded.push_str("%60"),
+            other => encoded.push(other),
+        }
+    }
+    encoded
 }
 
 /// The fields that are not about one connection of HTTP/1.1 (RFC 9113 section 8.2.2), nor said elsewhere.
@@ -152,3 +169,7 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         ResponseHead { code: 101, reason, fields, body: BodyLength::Sized(0), persists: true, connection }
     }
 }
+
+#[cfg(test)]
+#[path = "http2_backend_tests.rs"]
+mod tests;

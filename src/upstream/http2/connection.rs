@@ -69,8 +69,7 @@ async fn open(endpoint: &Endpoint, header_bytes: usize) -> Result<Established, C
     let (secure, local) = (stream.is_secure(), stream.local_addr().map_err(ConnectError::Socket)?);
     let stream = Metered::new(stream);
     let traffic = Arc::clone(stream.traffic());
-    let handshake = builder(header_bytes).handshake(stream).await;
-    let (requests, mut frames) = handshake.map_err(ConnectError::Http2)?;
+    let (requests, mut frames) = builder(header_bytes).handshake(stream).await?;
     poll_fn(|cx| settled(&mut frames, cx)).await?;
     match requests.current_max_send_streams() {
         0 => Err(ConnectError::NoStreams),
@@ -95,7 +94,7 @@ fn builder(header_bytes: usize) -> client::Builder {
 /// Ready when the peer has said its settings.
 fn settled(frames: &mut Frames, cx: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
     match Pin::new(&mut *frames).poll(cx) {
-        Poll::Ready(Err(error)) => Poll::Ready(Err(ConnectError::Http2(error))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
         Poll::Ready(Ok(())) => Poll::Ready(Err(ConnectError::Socket(io::ErrorKind::UnexpectedEof.into()))),
         Poll::Pending if frames.max_concurrent_send_streams() == UNSAID => Poll::Pending,
         Poll::Pending => Poll::Ready(Ok(())),

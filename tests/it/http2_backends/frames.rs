@@ -2,6 +2,7 @@
 
 use crate::harness::Conn;
 
+pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const GOAWAY: u8 = 7;
@@ -60,4 +61,26 @@ pub(super) fn send(conn: &mut Conn, kind: u8, flags: u8, stream: u32, payload: &
 /// Answers a request with 200 and nothing else.
 pub(super) fn answer(conn: &mut Conn, stream: u32) -> bool {
     send(conn, HEADERS, END_STREAM | END_HEADERS, stream, STATUS_200)
+}
+
+/// A field as HPACK has it: a literal, not indexed, not compressed (RFC 7541 section 6.2.2).
+pub(super) fn field(name: &str, value: &str) -> Vec<u8> {
+    let mut bytes = vec![0];
+    for text in [name, value] {
+        // An integer with a prefix of seven bits (section 5.1).
+        let mut rest = text.len();
+        if rest < 127 {
+            bytes.push(u8::try_from(rest).expect("below 127"));
+        } else {
+            bytes.push(127);
+            rest -= 127;
+            while rest >= 128 {
+                bytes.push(u8::try_from(rest % 128).expect("below 128") | 0x80);
+                rest /= 128;
+            }
+            bytes.push(u8::try_from(rest).expect("below 128"));
+        }
+        bytes.extend(text.as_bytes());
+    }
+    bytes
 }

@@ -9,6 +9,7 @@ mod messages;
 mod nginx;
 mod peer;
 mod secure;
+mod strict;
 mod through;
 mod websocket;
 
