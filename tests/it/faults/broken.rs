@@ -12,7 +12,10 @@ const CLIENTS: usize = 8;
 /// Failed requests in a row that eject an endpoint.
 const STRIKE: u64 = 5;
 
-/// Every failure that leaves the client without a byte of a response: the request can be sent to another endpoint.
+/// Those, and the ones that are begun while the ejection is decided and published, on a machine that is busy.
+const UNTIL_EJECTED: usize = 800;
+
+/// Every failure that leaves the client without a byte of a response. A new connection's is not tried again.
 type Breaks = fn(&mut Conn);
 
 const BEFORE_THE_RESPONSE: [(&str, Breaks); 6] = [
@@ -64,13 +67,13 @@ fn half_an_answer() -> Vec<u8> {
 }
 
 #[test]
-fn what_breaks_before_the_response_is_made_good_by_another_endpoint() {
+fn what_breaks_before_the_response_costs_no_more_than_it_takes_to_eject_the_endpoint() {
     for (name, breaks) in BEFORE_THE_RESPONSE {
         let bad = Backend::start(breaks);
         let tally = beside_a_good_one(name, bad.address());
         assert!(bad.connections() as u64 >= STRIKE, "{name}: it was asked");
-        let lost: u64 = tally.lost.values().sum();
-        assert!(lost <= STRIKE + 100 * CLIENTS as u64, "{name}: {:?}", tally.lost);
+        let ways = ["502 reset", "502 bad-response", "504 response-head-timeout"];
+        tally.assert_lost_at_most(UNTIL_EJECTED, &ways);
     }
     // Nobody is there at all: an address that is ours, and a port that nobody has.
     let mut gone = Endpoint::start("gone");
@@ -90,8 +93,7 @@ fn what_breaks_within_the_response_is_cut_off_and_costs_no_more_than_it_takes_to
             lost.values().sum::<u64>()
         };
         let lost = lost(&tally.lost) + lost(&tally.posts_lost);
-        // Those that are under way while the ejection is decided and published, by each client, ten times a second.
-        assert!(lost >= STRIKE && lost <= STRIKE + 100 * CLIENTS as u64, "{name}: {lost} lost");
+        assert!((STRIKE..=UNTIL_EJECTED as u64).contains(&lost), "{name}: {lost} lost");
     }
 }
 

@@ -1,9 +1,9 @@
 //! The fault campaign: endpoints that die, freeze, misbehave or are cut off, and clients that are too many or too slow,
 //! while other clients ask on and every one of their responses is checked.
 //!
-//! The promise is that an idempotent request is never lost while one endpoint lives, that what is not idempotent is
-//! never done twice, and that memory stays bounded. `just faults` runs all of it with larger numbers; either way the
-//! figures of each scenario end up in one table, `target/tmp/faults.md`.
+//! The promise is that nothing is lost but what was sent to the endpoint that broke, that what is not idempotent is never
+//! done twice, that nobody takes half a response for the whole, and that memory stays bounded. `just faults` runs all of
+//! it with larger numbers; either way the figures of each scenario end up in one table, `target/tmp/faults.md`.
 
 mod broken;
 mod clients;
