@@ -79,7 +79,7 @@ fn two_thousand_slow_clients_end_in_time_and_in_bounded_memory_while_others_are_
         let step = Instant::now();
         crowd.retain_mut(Slow::goes_on);
         longest = began.elapsed();
-        assert!(longest < came + Duration::from_secs(15), "{} of {all} are not cut off", crowd.len());
+        assert!(longest < came + Duration::from_secs(40), "{} of {all} are not cut off", crowd.len());
         std::thread::sleep(PAUSE.saturating_sub(step.elapsed()));
     }
     assert!(longest >= Duration::from_secs(5), "a body that comes on may take as long as a request: {longest:?}");
