@@ -46,6 +46,11 @@ fuzz SECONDS="30":
 properties CASES="20000":
     PROPTEST_CASES={{CASES}} cargo test --release --lib
 
+# The fault campaign, with FACTOR times as many kills and rounds as `just test` has, in an optimised build
+faults FACTOR="5":
+    SERIN_FAULTS_FACTOR={{FACTOR}} cargo test --release --test it faults:: -- --test-threads 1
+    cat target/tmp/faults.md
+
 # A canary that fails and is taken out, on two services of its own
 demo *ARGS: build
     target/release/serin demo {{ARGS}}

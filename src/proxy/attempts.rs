@@ -13,7 +13,8 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-/// How many endpoints are tried before a request is answered with a connect failure.
+/// How many endpoints are tried whose connects take time, or fail again and again, before a request is answered with a
+/// connect failure. One that begins to refuse does so at once, so that those that went down together are passed over.
 const CONNECT_ATTEMPTS: usize = 3;
 
 /// How many HTTP/2 streams that were refused, or broke before they were begun, are made up for.
@@ -58,7 +59,11 @@ pub(super) async fn attempts(
             Err(failure) => {
                 backend.failed(pool);
                 tried.push(Rc::clone(pool));
-                if tried.len() < backend.len().min(CONNECT_ATTEMPTS) && !client.deadline.bound_passed() {
+                let refused = matches!(failure, Tried::ConnectFailed);
+                if tried.len() < backend.len()
+                    && costly(&tried, refused) < CONNECT_ATTEMPTS
+                    && !client.deadline.bound_passed()
+                {
                     shard.record_retry();
                     continue;
                 }
@@ -106,6 +111,14 @@ pub(super) async fn attempts(
         }
         return (Tried::Exchange(end), seen);
     }
+}
+
+/// How many of those that were `tried` count, the last of which refused or did not.
+fn costly(tried: &[Rc<Pool>], refused: bool) -> usize {
+    if !refused {
+        return tried.len();
+    }
+    tried.iter().filter(|pool| pool.endpoint().health.refuses_still()).count()
 }
 
 /// Whether this end is a failure of the endpoint, of whose response this was `seen`; `None` where the client made it end,

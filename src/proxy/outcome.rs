@@ -57,7 +57,7 @@ impl Outcome {
                 End::HeadTimeout { bound: true } => failed(Reason::RequestTimeout, Cause::RequestTimeout),
                 End::Truncated => cut(Cause::Truncated),
                 End::CutOff => cut(Cause::RequestTimeout),
-                End::ClientGone => gone(None, Next::Close),
+                End::ClientGone => gone(None, Next::Cut),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
                 End::BodyTooLarge => gone(Some(Reason::BodyTooLarge), Next::Linger),
                 End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod events;
+mod faults;
 mod grpc;
 mod harness;
 mod harness_tests;
