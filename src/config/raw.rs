@@ -22,7 +22,7 @@ pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, T
 pub(super) use routes::{
     BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Retry, Route, Rule, RuleTimeouts, TextType,
 };
-pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
+pub(super) use settings::{Dns, Drain, Headers, Limits, RequestRate, Store, Timeouts};
 pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
 pub(super) use texts::{
     AddressText, BoundText, ComparisonText, DurationText, FactorText, LabelText, RateText, SizeText, TimeoutText,

@@ -22,7 +22,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// How many endpoints are tried before an attempt is a connect failure.
+/// How many endpoints are tried whose connects take time, or fail again and again, before an attempt is a connect failure.
+/// One that begins to refuse does so at once, so that those that went down together are passed over.
 const CONNECT_ATTEMPTS: usize = 3;
 
 /// How many HTTP/2 streams that were refused, or broke before they were begun, are made up for.
@@ -150,6 +151,11 @@ impl<'a> Attempts<'a> {
         self.retries.shard.record(&Record { code, failure, grpc, head, duration });
     }
 
+    /// The endpoints at which it failed since there were `before` of them.
+    fn tried(&self, before: usize) -> &[Rc<Pool>] {
+        self.failed.as_ref().map_or(&[], |failed| &failed.at[before..])
+    }
+
     pub(super) fn failed(&mut self) -> &mut Failed {
         self.failed.get_or_insert_default()
     }
@@ -173,10 +179,9 @@ impl<'a> Attempts<'a> {
         if !backend.admits() {
             return (Tried::Overload, Seen::default());
         }
-        let mut passed_over = 0_u8;
+        let before = self.tried(0).len();
         loop {
-            let tried = self.failed.as_ref().map_or(&[][..], |failed| &failed.at);
-            let Some(pool) = backend.pick(tried, self.worker.random(), self.worker.now_ms()) else {
+            let Some(pool) = backend.pick(self.tried(0), self.worker.random(), self.worker.now_ms()) else {
                 return (Tried::NoEndpoint, Seen::default());
             };
             let pending = pool.begin();
@@ -187,10 +192,9 @@ impl<'a> Attempts<'a> {
                     Err(failure) => {
                         backend.failed(pool);
                         self.failed().at.push(Rc::clone(pool));
-                        passed_over += 1;
-                        if usize::from(passed_over) < backend.len().min(CONNECT_ATTEMPTS)
-                            && !self.client.deadline.attempt_passed()
-                        {
+                        let (tried, refused) = (self.tried(before), matches!(failure, Tried::ConnectFailed));
+                        let goes_on = tried.len() < backend.len() && costly(tried, refused) < CONNECT_ATTEMPTS;
+                        if goes_on && !self.client.deadline.attempt_passed() {
                             self.retries.shard.record_retry();
                             continue;
                         }
@@ -219,16 +223,15 @@ impl<'a> Attempts<'a> {
                 End::Reset => lease.reused() && self.request.replayable,
                 _ => false,
             };
-            if stale && lease.reused() && !lease.is_shared() {
+            if stale && lease.reused() {
                 self.retries.shard.record_retry();
                 continue;
             }
             // A stream that was refused says nothing of the next one, which another endpoint may take.
-            let passes_over = usize::from(passed_over) < UNPROCESSED_ATTEMPTS && !self.client.deadline.attempt_passed();
-            if stale && lease.is_shared() && passes_over {
+            let passes_over = self.tried(before).len() < UNPROCESSED_ATTEMPTS && !self.client.deadline.attempt_passed();
+            if end == End::Unsent && lease.is_shared() && passes_over {
                 self.retries.shard.record_retry();
                 self.failed().at.push(Rc::clone(pool));
-                passed_over += 1;
                 continue;
             }
             match is_failure(end, seen, self.request.outgoing.grpc, self.current.snapshot.plan.grpc) {
@@ -255,6 +258,14 @@ impl<'a> Attempts<'a> {
     }
 }
 
+/// How many of those that were `tried` count, the last of which refused or did not.
+fn costly(tried: &[Rc<Pool>], refused: bool) -> usize {
+    if !refused {
+        return tried.len();
+    }
+    tried.iter().filter(|pool| pool.endpoint().health.refuses_still()).count()
+}
+
 /// Whether this end is a failure of the endpoint, of whose response this was `seen`; `None` where the client made it end,
 /// which says nothing of the endpoint.
 fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<bool> {
@@ -269,12 +280,13 @@ fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<b
 fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } | End::Held => Some(code.is_some_and(|code| code >= 500)),
-        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::Inexpressible(_) => None,
+        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::BodyTooLarge | End::Inexpressible(_) => None,
         _ => Some(true),
     }
 }
 
-/// A connection to the endpoint: an idle one, or a new one.
+/// A connection to the endpoint: an idle one, or a new one. What it takes to open one is on the heap: every connection's
+/// task would have to have room for it all the time, and it is seldom.
 async fn lease(
     worker: &Worker,
     client: &Client,
@@ -286,19 +298,17 @@ async fn lease(
     if pool.endpoint().protocol == Protocol::Http2 {
         return match backend.stream(pool, worker.now_ms()) {
             Some(lease) => Ok(lease),
-            // Seldom, and on the heap: every connection's task would have to have room for it.
             None => Box::pin(lease_stream(worker, client, backend, pool, request, timeouts)).await,
         };
     }
-    if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
+    if let Some(lease) = pool.reuse(!request.replayable, || client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(timeouts.connect);
     let health = &pool.endpoint().health;
-    // Apart, so that the addresses are not held while it is waited for.
-    let connecting = pool.connect(&client.ends(), worker.now_ms());
-    match client.within_deadline(pin!(connecting)).await {
+    let mut connecting = Box::pin(pool.connect(&client.ends(), worker.now_ms()));
+    match client.within_deadline(connecting.as_mut()).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)

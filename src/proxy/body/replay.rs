@@ -97,7 +97,7 @@ impl Pump {
         if matches!(self.transfer, Transfer::Chunked | Transfer::Stream) {
             self.tail.extend_from_slice(trailers);
         }
-        (self.tail_written, self.written, self.trailers) = (0, 0, None);
+        (self.written, self.trailers) = (0, None);
         self.ends_stream = self.transfer == Transfer::Stream;
         if self.transfer == Transfer::Chunked {
             self.frame(&mut buffer);

@@ -5,10 +5,10 @@ mod asking;
 mod renamed;
 
 use super::*;
-use crate::config::defaults::TIMEOUTS;
+use crate::config::defaults;
 use crate::plan::{
-    Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher,
-    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Upstream,
+    Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Limit, Matcher, Metric, RateBound,
+    RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -65,7 +65,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
             BackendRef { backend: canary(i), weight: 10 },
         ],
         rollout: Some(RolloutId::new(i)),
-        timeouts: TIMEOUTS,
+        timeouts: defaults::TIMEOUTS,
         backend_request: None,
         retry: None,
     };
@@ -95,9 +95,9 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         rules: with_ids().map(|(i, _)| rule(i)).collect(),
         matcher: Matcher::new([]),
         rollouts: with_ids().map(|(i, _)| rollout(i)).collect(),
-        limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
-        timeouts: TIMEOUTS,
-        headers: Headers { via: false, request_id: true, forwarded: true },
+        limits: defaults::LIMITS,
+        timeouts: defaults::TIMEOUTS,
+        headers: defaults::HEADERS,
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: crate::plan::Store::BesideConfig,
         dns: crate::plan::Dns::default(),
