@@ -6,6 +6,8 @@
 mod addresses;
 mod backends;
 mod bounds;
+mod filters;
+mod header_changes;
 mod limits;
 mod matches;
 mod names;

@@ -4,6 +4,7 @@
 //! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
 
 mod backends;
+mod filters;
 mod limits;
 mod rollouts;
 mod routes;
@@ -13,6 +14,10 @@ mod texts;
 mod tls;
 
 pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
+pub(super) use filters::{
+    Filter, FilterType, HeaderField, HeaderModifier, PathModifier, PathModifierType, RequestRedirect, Scheme,
+    UrlRewrite,
+};
 pub(super) use limits::{Limit, Prometheus};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
@@ -129,5 +134,5 @@ pub(super) enum Endpoints {
 
 /// Keys that the design has and this version has not: named, so that nobody takes them for typos.
 pub(super) fn is_not_built_yet(owner: &str, key: &str) -> bool {
-    matches!((owner, key), ("Rule", "filters" | "retry" | "timeouts") | ("BackendRef", "filters") | ("Config", "tls"))
+    matches!((owner, key), ("Rule", "retry" | "timeouts") | ("Config", "tls"))
 }

@@ -8,7 +8,9 @@ mod chunked;
 mod compose;
 mod field;
 mod head;
+mod redirect;
 mod reply;
+mod rewrite;
 mod target;
 mod upgrade;
 
@@ -16,4 +18,5 @@ pub use chunked::{ChunkError, Decoded, Decoder};
 pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};
 pub use field::{Field, FieldLines};
 pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
-pub use reply::{Reason, Refusal, compose_reply};
+pub use redirect::{compose_redirect, location};
+pub use reply::{Reason, Refusal, Reply, compose_reply};

@@ -1,5 +1,7 @@
 //! The responses that Serin makes itself.
 
+use super::compose::{append, line};
+use crate::plan::HeaderChanges;
 use std::io::Write;
 
 /// Why a client's request is not read any further.
@@ -141,28 +143,53 @@ impl Reason {
     }
 }
 
-/// Appends a whole response to `out`: one line of text, which a response to HEAD leaves out. `date` is the `Date`
-/// field's value.
-pub fn compose_reply(out: &mut Vec<u8>, reason: Reason, close: bool, to_head: bool, date: &[u8]) {
+/// How a response of Serin's own is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply<'a> {
+    /// The connection closes after it.
+    pub close: bool,
+    /// It answers HEAD, and so has no body.
+    pub to_head: bool,
+    /// The value of `Date`.
+    pub date: &'a [u8],
+    /// What the request's rule does to the fields of responses. The changes have the last word.
+    pub changes: Option<&'a HeaderChanges>,
+}
+
+/// Appends a whole response to `out`: one line of text, which a response to HEAD leaves out.
+pub fn compose_reply(out: &mut Vec<u8>, reason: Reason, reply: &Reply<'_>) {
     let code = reason.code();
     let body = match reason {
         Reason::Refused(refusal) => format!("{code} {refusal}\n"),
         _ => format!("{code} {}\n", reason.sentence()),
     };
-    let phrase = ::http::StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
-    let mut write = |text: std::fmt::Arguments<'_>| out.write_fmt(text).expect("writing to memory");
-    write(format_args!("HTTP/1.1 {code} {phrase}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n", body.len()));
-    write(format_args!("x-serin-reason: {}\r\n", reason.label()));
-    if code == 405 {
-        write(format_args!("allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n"));
-    }
-    if close {
-        write(format_args!("connection: close\r\n"));
-    }
-    out.extend_from_slice(b"date: ");
-    out.extend_from_slice(date);
-    out.extend_from_slice(b"\r\n\r\n");
-    if !to_head {
+    let length = itoa::Buffer::new().format(body.len()).to_owned();
+    let allow = "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
+    let fields = [
+        ("content-type", "text/plain".as_bytes()),
+        ("content-length", length.as_bytes()),
+        ("x-serin-reason", reason.label().as_bytes()),
+        ("allow", allow.as_bytes()),
+    ];
+    let fields = &fields[..if code == 405 { 4 } else { 3 }];
+    compose_own(out, code, fields, reply);
+    if !reply.to_head {
         out.extend_from_slice(body.as_bytes());
     }
+}
+
+/// Appends the head of a response of Serin's own, with these fields and those that every one has.
+pub(super) fn compose_own(out: &mut Vec<u8>, code: u16, fields: &[(&str, &[u8])], reply: &Reply<'_>) {
+    let phrase = ::http::StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
+    write!(out, "HTTP/1.1 {code} {phrase}\r\n").expect("writing to memory");
+    for (name, value) in fields.iter().copied().chain([("date", reply.date)]) {
+        if !reply.changes.is_some_and(|changes| changes.drops(name)) {
+            line(out, name.as_bytes(), value);
+        }
+    }
+    append(out, reply.changes);
+    if reply.close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }

@@ -9,6 +9,7 @@
 mod available;
 mod display;
 mod endpoint;
+mod filters;
 mod ids;
 mod limit;
 mod matcher;
@@ -22,6 +23,7 @@ mod upstream;
 
 pub use available::{Available, Standing};
 pub use endpoint::{Endpoint, Health};
+pub use filters::{Filters, HeaderChanges, PathModifier, Redirect, Rewrite, RuleFilters, Scheme};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
 pub use matcher::{
@@ -139,8 +141,11 @@ pub struct Rule {
     pub route: RouteId,
     /// Unique in its route; `rule-N` (from 0) when the file gives none.
     pub name: Arc<str>,
-    /// The backends and their weights as the file has them; never empty, each backend at most once.
+    /// The backends and their weights as the file has them, each backend at most once; empty exactly when the rule
+    /// redirects.
     pub backend_refs: Vec<BackendRef>,
+    /// What is done to its requests and to their responses.
+    pub filters: RuleFilters,
     /// The rollout that guards this rule.
     pub rollout: Option<RolloutId>,
 }

@@ -7,6 +7,7 @@ use super::buffer::Buffer;
 use super::exchange::{End, Outgoing, Seen};
 use super::worker::Worker;
 use crate::http::{Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots};
+use crate::plan::HeaderChanges;
 use std::time::Instant;
 
 /// How far the answer has come.
@@ -40,6 +41,7 @@ pub(super) fn take_head(
     mut buffer: Buffer,
     worker: &Worker,
     outgoing: &Outgoing,
+    changes: Option<&HeaderChanges>,
     seen: &mut Seen,
     prelude: &mut Vec<u8>,
 ) -> Result<Taken, End> {
@@ -68,6 +70,8 @@ pub(super) fn take_head(
         transfer,
         via: outgoing.via,
         date: &date,
+        // An interim response is a word by the way; the one that the rule means is still to come.
+        changes: changes.filter(|_| !interim || switches),
     };
     let mut composed = worker.buffers.take_head();
     let (code, body, upstream_persists) = (head.code, head.body, head.persists);

@@ -31,7 +31,7 @@ pub(super) async fn attempts(
     worker: &Rc<Worker>,
     client: &mut Client,
     current: &Current,
-    request: &mut Forwarded,
+    request: &mut Forwarded<'_>,
     shard: &Shard,
 ) -> (Tried, Seen) {
     let backend = current.pools.of(request.choice.backend);
@@ -59,6 +59,7 @@ pub(super) async fn attempts(
             }
         };
         let mut exchange = Exchange::new(worker, client, lease.stream(), &mut request.outgoing);
+        exchange.changes = request.filters.map(|filters| &filters.response);
         let end = poll_fn(|cx| exchange.poll(cx)).await;
         let seen = exchange.seen;
         let Some(end) = end else {
@@ -107,7 +108,7 @@ async fn lease(
     client: &Client,
     backend: &Backend,
     pool: &Rc<Pool>,
-    request: &Forwarded,
+    request: &Forwarded<'_>,
 ) -> Result<Lease, Tried> {
     if let Some(lease) = pool.reuse(!request.replayable) {
         return Ok(lease);

@@ -3,8 +3,9 @@
 use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Progress, Reason, Refusal, RequestHead, Scan, compose_reply, slots};
+use crate::http::{HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, compose_reply, slots};
 use crate::net::Stream;
+use crate::plan::HeaderChanges;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -129,10 +130,22 @@ impl Client {
         self.input.is_none() && matches!(self.poll_fill(cx, buffers), Poll::Ready(Ok(0) | Err(_)))
     }
 
-    /// Sends a response of Serin's own; whether all of it was taken.
-    pub(super) async fn reply(&mut self, worker: &Worker, reason: Reason, close: bool, to_head: bool) -> bool {
+    /// Sends a response of Serin's own; whether all of it was taken. `changes` are those of the request's rule.
+    pub(super) fn reply<'a>(
+        &'a mut self,
+        worker: &'a Worker,
+        reason: Reason,
+        close: bool,
+        to_head: bool,
+        changes: Option<&HeaderChanges>,
+    ) -> impl Future<Output = bool> + use<'a> {
         let mut reply = worker.buffers.take_head();
-        compose_reply(&mut reply, reason, close, to_head, &worker.date());
+        compose_reply(&mut reply, reason, &Reply { close, to_head, date: &worker.date(), changes });
+        self.say(worker, reply)
+    }
+
+    /// Sends a whole response that was composed here; whether all of it was taken.
+    pub(super) async fn say(&mut self, worker: &Worker, reply: Vec<u8>) -> bool {
         self.deadline.set(worker.limits().1.idle);
         let mut sent = 0;
         let done = poll_fn(|cx| {

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Version};
 use crate::net::Stream;
-use crate::plan::Timeouts;
+use crate::plan::{HeaderChanges, Timeouts};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -82,6 +82,8 @@ pub(super) struct Exchange<'a> {
     pub(super) client: &'a mut Client,
     pub(super) upstream: &'a mut Stream,
     pub(super) outgoing: &'a mut Outgoing,
+    /// What is done to the fields of the response.
+    pub(super) changes: Option<&'a HeaderChanges>,
     pub(super) seen: Seen,
     head_sent: usize,
     /// The backend takes no more of the request; it may have answered all the same.
@@ -116,6 +118,7 @@ impl<'a> Exchange<'a> {
             client,
             upstream,
             outgoing,
+            changes: None,
             seen: Seen::default(),
             head_sent: 0,
             request_failed: false,
@@ -242,7 +245,7 @@ impl<'a> Exchange<'a> {
         let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
         loop {
             if let Some(buffer) = held.take() {
-                match take_head(buffer, self.worker, self.outgoing, &mut self.seen, &mut self.prelude)? {
+                match take_head(buffer, self.worker, self.outgoing, self.changes, &mut self.seen, &mut self.prelude)? {
                     Taken::Response(response) => {
                         self.response = response;
                         return Poll::Ready(Ok(()));

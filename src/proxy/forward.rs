@@ -3,10 +3,10 @@
 use super::attempts::attempts;
 use super::client::Client;
 use super::outcome::Outcome;
-use super::request::{Forwarded, TurnedAway};
+use super::request::{Answer, Forwarded, TurnedAway};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
-use crate::http::Reason;
+use crate::http::{Reason, Reply, compose_redirect, compose_reply};
 use crate::stats::{Cause, Exchange as Record};
 use std::rc::Rc;
 use std::time::Instant;
@@ -32,7 +32,10 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
     let current = worker.current();
     let mut request = match Forwarded::new(worker, &current.snapshot, client, length) {
         Ok(request) => request,
-        Err(turned_away) => return turn_away(worker, client, turned_away).await,
+        Err(turned_away) => {
+            let (response, next) = turn_away(worker, turned_away);
+            return if client.say(worker, response).await { next } else { Next::Close };
+        }
     };
     client.deadline.bound(request.outgoing.timeouts.request);
     let shard = request.shard(worker, &current.snapshot);
@@ -51,18 +54,27 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
         None => outcome.next,
         Some(reason) => {
             let close = !matches!(outcome.next, Next::Request);
-            if client.reply(worker, reason, close, to_head).await { outcome.next } else { Next::Close }
+            let changes = request.filters.map(|filters| &filters.response);
+            if client.reply(worker, reason, close, to_head, changes).await { outcome.next } else { Next::Close }
         }
     }
 }
 
-async fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway) -> Next {
-    let TurnedAway { reason, persists, to_head } = turned_away;
-    worker.counters.refused(reason.code());
+/// What a request that gets no backend is answered, and what becomes of its connection then.
+fn turn_away(worker: &Worker, turned_away: TurnedAway<'_>) -> (Vec<u8>, Next) {
+    let TurnedAway { answer, changes, persists, to_head } = turned_away;
     let persists = persists && !worker.draining();
-    match client.reply(worker, reason, !persists, to_head).await {
-        true if persists => Next::Request,
-        true => Next::Linger,
-        false => Next::Close,
+    let reply = Reply { close: !persists, to_head, date: &worker.date(), changes };
+    let mut response = worker.buffers.take_head();
+    match answer {
+        Answer::Reply(reason) => {
+            worker.counters.refused(reason.code());
+            compose_reply(&mut response, reason, &reply);
+        }
+        Answer::Redirect { code, location } => {
+            worker.counters.redirected(code);
+            compose_redirect(&mut response, code, &location, &reply);
+        }
     }
+    (response, if persists { Next::Request } else { Next::Linger })
 }

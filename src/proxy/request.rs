@@ -6,67 +6,74 @@ use super::client::Client;
 use super::exchange::Outgoing;
 use super::worker::{Worker, head_limits};
 use crate::http::{
-    BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
+    BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, location, slots,
 };
-use crate::plan::Snapshot;
+use crate::plan::{Filters, HeaderChanges, RuleFilters, RuleId, Snapshot};
 use crate::stats::Shard;
 
 /// A request that has a backend.
-pub(super) struct Forwarded {
+pub(super) struct Forwarded<'p> {
     pub(super) choice: Choice,
     pub(super) outgoing: Outgoing,
+    /// What is done on the way there and back.
+    pub(super) filters: Option<&'p Filters>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
 
 /// A request that gets no backend.
-pub(super) struct TurnedAway {
-    pub(super) reason: Reason,
+pub(super) struct TurnedAway<'p> {
+    pub(super) answer: Answer,
+    /// What its rule does to the answer, if it has a rule.
+    pub(super) changes: Option<&'p HeaderChanges>,
     /// The connection can take another request.
     pub(super) persists: bool,
     pub(super) to_head: bool,
 }
 
-impl Forwarded {
+/// What a request that gets no backend is answered.
+pub(super) enum Answer {
+    Reply(Reason),
+    Redirect { code: u16, location: Vec<u8> },
+}
+
+impl<'p> Forwarded<'p> {
     /// Reads the head, chooses the backend, and composes what it is sent.
     pub(super) fn new(
         worker: &Worker,
-        snapshot: &Snapshot,
+        snapshot: &'p Snapshot,
         client: &mut Client,
         length: usize,
-    ) -> Result<Self, TurnedAway> {
+    ) -> Result<Self, TurnedAway<'p>> {
         let mut input = client.input.take().expect("a head has been found in it");
         let limits = head_limits(snapshot);
         let mut slots = slots();
-        let refused = |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, to_head: false };
+        let refused = |refusal| {
+            let answer = Answer::Reply(Reason::Refused(refusal));
+            TurnedAway { answer, changes: None, persists: false, to_head: false }
+        };
         let head = match RequestHead::parse(&input.unread()[..length], &mut slots, limits) {
             Ok(Progress::Complete(head, _)) => head,
             Ok(Progress::Partial) => return Err(refused(Refusal::Malformed)),
             Err(refusal) => return Err(refused(refusal)),
         };
         let to_head = head.method == "HEAD";
-        let choice = choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| TurnedAway {
-            reason: match no_choice {
-                NoChoice::Route => Reason::NoRoute,
-                NoChoice::Weight => Reason::NoWeight,
-                NoChoice::Endpoint => Reason::NoEndpoint,
-            },
-            persists: head.persists() && head.body == BodyLength::Sized(0),
-            to_head,
-        });
-        let choice = match choice {
+        let choice = match choose(snapshot, &head, client.peer.ip(), worker.random()) {
             Ok(choice) => choice,
-            Err(turned_away) => {
+            Err(no_choice) => {
+                let turned_away = TurnedAway::new(no_choice, snapshot, client, &head);
                 input.consume(length);
                 client.input = (!input.unread().is_empty()).then_some(input);
                 return Err(turned_away);
             }
         };
         let plan = &snapshot.plan;
+        let filters = plan.rules[choice.rule.index()].filters.on_the_way_to(choice.index);
         let inbound = Inbound {
             client: client.peer.ip(),
             secure: client.stream.is_secure(),
             local: client.local,
+            filters,
             headers: plan.headers,
             request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
         };
@@ -101,7 +108,7 @@ impl Forwarded {
                 outgoing.head.clear();
             }
         }
-        Ok(Self { choice, outgoing, replayable })
+        Ok(Self { choice, outgoing, filters, replayable })
     }
 
     /// Where it is counted.
@@ -112,4 +119,30 @@ impl Forwarded {
         }
         &shards[self.choice.index][worker.id]
     }
+}
+
+impl<'p> TurnedAway<'p> {
+    fn new(no_choice: NoChoice, snapshot: &'p Snapshot, client: &Client, head: &RequestHead<'_, '_>) -> Self {
+        let filters = |rule: RuleId| &snapshot.plan.rules[rule.index()].filters;
+        let (reason, rule) = match no_choice {
+            NoChoice::Route => (Reason::NoRoute, None),
+            NoChoice::Redirect(rule) | NoChoice::Weight(rule) => (Reason::NoWeight, Some(rule)),
+            NoChoice::Endpoint(rule) => (Reason::NoEndpoint, Some(rule)),
+        };
+        let filters = rule.map(filters);
+        Self {
+            answer: redirect(filters, client, head).unwrap_or(Answer::Reply(reason)),
+            changes: filters.map(|filters| &filters.response),
+            persists: head.persists() && head.body == BodyLength::Sized(0),
+            to_head: head.method == "HEAD",
+        }
+    }
+}
+
+/// Where a rule that redirects sends its client.
+fn redirect(filters: Option<&RuleFilters>, client: &Client, head: &RequestHead<'_, '_>) -> Option<Answer> {
+    let redirect = filters?.redirect.as_ref()?;
+    let mut to = Vec::new();
+    location(&mut to, redirect, head, client.stream.is_secure(), client.local);
+    Some(Answer::Redirect { code: redirect.code, location: to })
 }

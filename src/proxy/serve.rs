@@ -42,7 +42,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
                 Err(Ended::Closed) => break,
                 Err(Ended::Refused(refusal)) => {
                     worker.counters.refused(refusal.code());
-                    client.reply(&worker, Reason::Refused(refusal), true, false).await;
+                    client.reply(&worker, Reason::Refused(refusal), true, false, None).await;
                     Next::Linger
                 }
             },

@@ -2,6 +2,7 @@
 
 mod backends;
 mod examples;
+mod filters;
 mod meaning;
 mod refusals;
 mod reports;

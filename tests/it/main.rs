@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod events;
+mod filters;
 mod harness;
 mod harness_tests;
 mod judge;

@@ -117,7 +117,7 @@ impl Check<'_> {
 
     /// A part that may be missing: `None` inside where it is.
     #[expect(clippy::option_option, reason = "the outer one says whether something was reported")]
-    fn part<T, V>(at: Option<&At<T>>, read: impl FnOnce(&At<T>) -> Option<V>) -> Option<Option<V>> {
+    pub(super) fn part<T, V>(at: Option<&At<T>>, read: impl FnOnce(&At<T>) -> Option<V>) -> Option<Option<V>> {
         at.map_or(Some(None), |at| read(at).map(Some))
     }
 

@@ -7,7 +7,8 @@ mod renamed;
 use super::*;
 use crate::plan::{
     Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher,
-    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Timeouts, Upstream,
+    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, Severity, Snapshot,
+    Timeouts, Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -61,6 +62,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
             BackendRef { backend: stable(i), weight: 90 },
             BackendRef { backend: canary(i), weight: 10 },
         ],
+        filters: RuleFilters::default(),
         rollout: Some(RolloutId::new(i)),
     };
     let rollout = |i: usize| Rollout {

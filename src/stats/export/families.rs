@@ -54,6 +54,8 @@ families! {
         "Requests that were sent a second time.";
     Refused "serin_refused_requests_total" COUNTER ["code"]
         "Requests that Serin answered itself and gave to no backend, by status.";
+    Redirects "serin_redirects_total" COUNTER ["code"]
+        "Requests that a rule redirected, and that no backend was given, by status.";
     Connections "serin_connections" GAUGE ["side"]
         "Open connections, of clients and to endpoints (upstream).";
     ConnectionsOpened "serin_connections_opened_total" COUNTER ["side"]
@@ -180,6 +182,8 @@ pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
     let senders = [("client", totals.bytes_from_clients), ("upstream", totals.bytes_to_clients)];
     vec![
         Family::Refused.of(totals.refused().map(|(code, n)| Family::Refused.sample(&[&code.to_string()], number(n)))),
+        Family::Redirects
+            .of(totals.redirected().map(|(code, n)| Family::Redirects.sample(&[&code.to_string()], number(n)))),
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
         Family::HandshakeFailures
             .of(totals.handshakes_failed().map(|(why, n)| Family::HandshakeFailures.sample(&[why.label()], number(n)))),

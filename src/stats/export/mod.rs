@@ -153,6 +153,7 @@ mod tests {
             let exchange = Exchange { code: 200, failure: None, head: None, duration: Duration::ZERO };
             counters.shards(&key("1"))[0].record(&exchange);
             counters.worker(0).refused(404);
+            counters.worker(0).redirected(301);
         });
         for family in Family::ALL {
             let (name, kind) = (family.name(), family.kind_name());
@@ -173,6 +174,7 @@ mod tests {
             worker.tunnel_opened();
             worker.tunnelled(7, 9);
             worker.refused(400);
+            worker.redirected(308);
             worker.handshake_failed(HandshakeFailure::ClearText);
         });
         for line in [
@@ -184,6 +186,7 @@ mod tests {
             r#"serin_tunnel_bytes_total{from="client"} 7"#,
             r#"serin_tunnel_bytes_total{from="upstream"} 9"#,
             r#"serin_refused_requests_total{code="400"} 1"#,
+            r#"serin_redirects_total{code="308"} 1"#,
             r#"serin_endpoints{backend="canary",state="ready"} 2"#,
             r#"serin_tls_certificate_expiry_seconds{listener="web",backend="",file="/tls/tls.crt"} 1800000000"#,
             r#"serin_tls_handshake_failures_total{cause="clear-text"} 1"#,
