@@ -25,7 +25,7 @@ allocations:
 blast *ARGS:
     cargo bench --bench blast_radius -- {{ARGS}}
 
-# Serin beside HAProxy, nginx and Envoy, those that are installed (`just peers --quick` for a first look)
+# Serin beside HAProxy, nginx and Envoy, those that are installed (`just peers --quick`: a first look; `--protocols`: HTTP/2, gRPC, TLS, WebSocket)
 peers *ARGS: build
     python3 -B benches/peers/run.py {{ARGS}}
 

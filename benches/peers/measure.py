@@ -65,6 +65,18 @@ class Process:
         tail = self.log.read_text(errors="replace")[-1500:]
         raise Failed(f"{self.argv[0]}: {how} {port}; it said:\n{tail}")
 
+    def until_open(self, port: int):
+        """Waits until something listens, whatever it speaks."""
+        deadline = self.began + 10
+        while time.monotonic() < deadline and self.child.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.01)
+        tail = self.log.read_text(errors="replace")[-1500:]
+        raise Failed(f"{self.argv[0]}: nothing listens on port {port}; it said:\n{tail}")
+
     def pids(self) -> list[int]:
         """The process and all its descendants."""
         found = [self.pid]
@@ -133,10 +145,12 @@ def receive(connection: socket.socket) -> bytes:
     return data
 
 
-def wrk(core: int, port: int, path: str, connections: int, seconds: float) -> subprocess.Popen:
+def wrk(
+    core: int, port: int, path: str, connections: int, seconds: float, scheme: str = "http"
+) -> subprocess.Popen:
     """Starts the load generator: one thread, keep-alive."""
     argv = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "5s",
-            "--latency", f"http://127.0.0.1:{port}{path}"]  # fmt: skip
+            "--latency", f"{scheme}://127.0.0.1:{port}{path}"]  # fmt: skip
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -11,6 +11,7 @@ Needs Python 3.11, taskset, nginx (the backend) and wrk; peers that are missing 
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import platform
@@ -22,6 +23,7 @@ import time
 from pathlib import Path
 
 import measure
+import protocols
 import proxies
 from measure import Failed, Process
 
@@ -57,7 +59,7 @@ http {{
 def main() -> int:
     options = arguments()
     try:
-        return compare(options)
+        return compare_protocols(options) if options.protocols else compare(options)
     except Failed as failed:
         print(f"peers: {failed}", file=sys.stderr)
         return 1
@@ -72,6 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="seconds a run (default 2, 1 with --quick)")
     parser.add_argument("--only", help="a comma-separated part of the proxies, by the beginnings of their names")
     parser.add_argument("--quick", action="store_true", help="less than a minute, and less to be trusted")
+    parser.add_argument("--protocols", action="store_true", help="HTTP/2, gRPC, TLS 1.3 and WebSocket instead of HTTP/1.1")
     parser.add_argument("--json", type=Path, help="also write every number of every round here")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 5)
@@ -81,27 +84,11 @@ def arguments() -> argparse.Namespace:
 
 
 def compare(options: argparse.Namespace) -> int:
-    for tool, reason in [("wrk", "it makes the load"), ("nginx", "it is the backend"), ("taskset", "it pins")]:
-        if proxies.which(tool) is None:
-            raise Failed(f"`{tool}` is not installed and {reason}: apt-get install wrk nginx-light util-linux")
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise Failed("one core is not enough: the proxy needs one to itself")
-    busy = os.getloadavg()[0]
-    if busy > 0.5:
-        say(f"the machine is busy (load {busy:.1f}): wait until it is idle, or trust the ratios alone, and those little")
-    measure.raise_open_files()
-    near, far = cores[-1], cores[0]
-    os.sched_setaffinity(0, {far})
-
+    near, far = cores()
     found, missing = proxies.found(options.serin, options.envoy)
     for line in missing:
         say(line)
-    if options.only:
-        wanted = tuple(part.strip().lower() for part in options.only.split(","))
-        found = [proxy for proxy in found if proxy.name.lower().startswith(wanted)]
-    if not found:
-        raise Failed("none of the proxies is here; build Serin with `cargo build --release`")
+    found = chosen(found, options)
 
     with tempfile.TemporaryDirectory(prefix="serin-peers-") as directory, contextlib.ExitStack() as stack:
         work = Path(directory)
@@ -121,6 +108,93 @@ def compare(options: argparse.Namespace) -> int:
     print(report(found, runs, footprints, options))
     if options.json:
         options.json.write_text(json.dumps({"runs": runs, "footprints": footprints}, indent=1))
+    return 1 if any(run["errors"] for run in runs) else 0
+
+
+def cores() -> tuple[int, int]:
+    """The proxy's core, and the one of everybody else; this process moves to the second."""
+    for tool, reason in [("wrk", "it makes the load"), ("nginx", "it is the backend"), ("taskset", "it pins")]:
+        if proxies.which(tool) is None:
+            raise Failed(f"`{tool}` is not installed and {reason}: apt-get install wrk nginx-light util-linux")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise Failed("one core is not enough: the proxy needs one to itself")
+    busy = os.getloadavg()[0]
+    if busy > 0.5:
+        say(f"the machine is busy (load {busy:.1f}): wait until it is idle, or trust the ratios alone, and those little")
+    measure.raise_open_files()
+    os.sched_setaffinity(0, {cores[0]})
+    return cores[-1], cores[0]
+
+
+def chosen(found: list[proxies.Proxy], options) -> list[proxies.Proxy]:
+    """Those of the proxies that are asked for."""
+    if options.only:
+        wanted = tuple(part.strip().lower() for part in options.only.split(","))
+        found = [proxy for proxy in found if proxy.name.lower().startswith(wanted)]
+    if not found:
+        raise Failed("none of the proxies is here; build Serin with `cargo build --release`")
+    return found
+
+
+def compare_protocols(options: argparse.Namespace) -> int:
+    near, far = cores()
+    rows, gaps = protocols.rows()
+    found, missing = proxies.found(options.serin, options.envoy)
+    for line in gaps + missing:
+        say(line)
+    # HAProxy's TCP mode would carry the bytes without a look at them.
+    found = [dataclasses.replace(proxy, name=proxy.name.partition(",")[0]) for proxy in found if "TCP" not in proxy.name]
+    found = chosen(found, options)
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="serin-peers-") as directory, contextlib.ExitStack() as stack:
+        work = Path(directory)
+        work.chmod(0o755)
+        protocols.certificate(work)
+        names = ("http_backend", "second_backend", "grpc_backend", "websocket_backend")
+        ports = measure.free_ports(len(names) + len(found))
+        values = dict(zip(names, ports))
+        file = work / "backend.conf"
+        file.write_text(BACKEND.format(small="s" * 64, quarter="l" * 2_560, directory=directory,
+                                       backend=values["http_backend"], second_backend=values["second_backend"]))  # fmt: skip
+        here, python = str(protocols.HERE), protocols.python_with_grpc()
+        services = [("http_backend", [proxies.which("nginx"), "-c", str(file), "-p", directory, "-e", "stderr"]),
+                    ("websocket_backend", [sys.executable, f"{here}/websocket.py", "server", str(values["websocket_backend"])])]  # fmt: skip
+        if python:
+            services.append(("grpc_backend", [python, f"{here}/echo.py", str(values["grpc_backend"])]))
+        for name, argv in services:
+            stack.enter_context(Process(argv, far, work / f"{name}.log")).until_open(values[name])
+        loads = protocols.Loads(far, work)
+        for row in rows:
+            say(row.name)
+            with contextlib.ExitStack() as started:
+                one = {}
+                for proxy, port in zip(found, ports[len(names):]):
+                    place = work / re.sub(r"\W+", "-", f"{proxy.name} {rows.index(row)}")
+                    place.mkdir()
+                    config = place / f"config.{proxy.suffix}"
+                    config.write_text(protocols.config(proxy.name, row, {**values, "directory": str(place), "port": port}))
+                    process = Process(proxy.argv(proxy.binary, str(config)), near, place / "log")
+                    one[proxy.name] = (started.enter_context(process), port)
+                    process.until_open(port)
+                    row.load(loads, port, 1)
+                for number in range(options.rounds):
+                    for name, (process, port) in one.items() if number % 2 == 0 else reversed(one.items()):
+                        before = process.cpu_seconds()
+                        load = row.load(loads, port, options.seconds)
+                        if load.requests == 0:
+                            raise Failed(f"{row.name}: {name} served nothing within {options.seconds} s: {load.errors}")
+                        cpu_us = (process.cpu_seconds() - before) * 1e6 / load.requests
+                        runs.append({"round": number, "row": row.name, "proxy": name, "cpu_us": cpu_us,
+                                     "rate": load.requests_per_second, "p50": load.p50, "p99": load.p99,
+                                     "errors": load.errors})  # fmt: skip
+                        if load.errors:
+                            say(f"  {name}: {load.errors}")
+    print("\n".join(preface(found, options)))
+    for row in rows:
+        print("\n".join(table(runs, row.name, [proxy.name for proxy in found], protocols.REFERENCE, row.unit, row.latencies)))
+    if options.json:
+        options.json.write_text(json.dumps({"runs": runs}, indent=1))
     return 1 if any(run["errors"] for run in runs) else 0
 
 
@@ -199,22 +273,9 @@ class Bench:
 def report(found, runs, footprints, options) -> str:
     """The Markdown tables."""
     names = [proxy.name for proxy in found]
-    lines = [
-        f"{cpu_model()}, {os.cpu_count()} cores, "
-        f"Linux {platform.release()}; the proxy pinned to one core, backend (nginx) and load (wrk) on another.",
-        f"Medians of {options.rounds} interleaved rounds of {options.seconds} s. "
-        + ", ".join(sorted({f"{p.name.partition(',')[0]} {p.version}" for p in found})) + ".",
-        "",
-    ]  # fmt: skip
+    lines = preface(found, options)
     for row, _, _ in ROWS:
-        lines += [f"| {row} | CPU µs/request | to HAProxy TCP (range) | requests/s | p50 ms | p99 ms |",
-                  "|---|--:|--:|--:|--:|--:|"]  # fmt: skip
-        for name in names:
-            mine = [run for run in runs if run["row"] == row and run["proxy"] == name]
-            of = lambda key: statistics.median(run[key] for run in mine)  # noqa: E731
-            lines.append(f"| {name} | {of('cpu_us'):.2f} | {ratio(runs, row, name)} | {of('rate'):,.0f} "
-                         f"| {of('p50'):.2f} | {of('p99'):.2f} |")  # fmt: skip
-        lines.append("")
+        lines += table(runs, row, names, REFERENCE, "request")
     lines += ["| footprint | idle RSS | an idle client connection | a busy pair, of 512 | system calls/request | start to ready |",
               "|---|--:|--:|--:|--:|--:|"]  # fmt: skip
     for name in names:
@@ -225,11 +286,34 @@ def report(found, runs, footprints, options) -> str:
     return "\n".join(lines)
 
 
-def ratio(runs, row, name) -> str:
+def preface(found, options) -> list[str]:
+    """On what, of what."""
+    return [
+        f"{cpu_model()}, {os.cpu_count()} cores, "
+        f"Linux {platform.release()}; the proxy pinned to one core, backend and load on another.",
+        f"Medians of {options.rounds} interleaved rounds of {options.seconds} s. "
+        + ", ".join(sorted({f"{p.name.partition(',')[0]} {p.version}" for p in found})) + ".",
+        "",
+    ]  # fmt: skip
+
+
+def table(runs, row: str, names: list[str], reference: str, unit: str, latencies=("p50 ms", "p99 ms")) -> list[str]:
+    """One row's proxies."""
+    lines = [f"| {row} | CPU µs/{unit} | to {reference.replace(', TCP mode', ' TCP')} (range) | {unit}s/s | {latencies[0]} | {latencies[1]} |",
+             "|---|--:|--:|--:|--:|--:|"]  # fmt: skip
+    for name in names:
+        mine = [run for run in runs if run["row"] == row and run["proxy"] == name]
+        of = lambda key: statistics.median(run[key] for run in mine)  # noqa: E731
+        lines.append(f"| {name} | {of('cpu_us'):.2f} | {ratio(runs, row, name, reference)} | {of('rate'):,.0f} "
+                     f"| {of('p50'):.2f} | {of('p99'):.2f} |")  # fmt: skip
+    return [*lines, ""]
+
+
+def ratio(runs, row, name, reference) -> str:
     """CPU a request over the reference's in the same round: the median, and the range."""
     cpu = {(run["round"], run["proxy"]): run["cpu_us"] for run in runs if run["row"] == row}
-    ratios = sorted(cpu[number, who] / cpu[number, REFERENCE]
-                    for number, who in cpu if who == name and (number, REFERENCE) in cpu)  # fmt: skip
+    ratios = sorted(cpu[number, who] / cpu[number, reference]
+                    for number, who in cpu if who == name and (number, reference) in cpu)  # fmt: skip
     if not ratios:
         return "–"
     return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"

@@ -27,6 +27,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
         version: "1".into(),
         endpoints,
         tls,
+        proxy_protocol: None,
         upstream: Upstream::default(),
     };
     let files = CertificateFiles { certificate: "/run/tls/tls.crt".into(), key: "/run/tls/tls.key".into() };
@@ -36,7 +37,12 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
     let (stable, canary, rule) = (BackendId::new(0), BackendId::new(1), RuleId::new(0));
     Plan {
         hash: "abc".into(),
-        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into(), tls: Some(listener_tls) }],
+        listeners: vec![Listener {
+            name: "web".into(),
+            address: ([0, 0, 0, 0], 0).into(),
+            tls: Some(listener_tls),
+            proxies: ["10.0.0.0/8".parse().unwrap()].into(),
+        }],
         admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file, tls: None },
         backends: vec![
             backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()]), None),
@@ -191,6 +197,8 @@ fn the_config_in_force_is_shown_without_its_secrets() {
     assert_eq!(config["listeners"][0]["bound"], "0.0.0.0:8080");
     assert_eq!(config["listeners"][0]["tls"]["certificates"][0]["keyFile"], "/run/tls/tls.key");
     assert_eq!((&config["admin"]["tls"], &config["backends"][0]["tls"]), (&Value::Null, &Value::Null));
+    assert_eq!(config["listeners"][0]["proxyProtocol"]["from"][0], "10.0.0.0/8");
+    assert_eq!(config["backends"][0]["proxyProtocol"], Value::Null);
     assert_eq!(config["backends"][1]["endpoints"]["dns"], "canary:80");
     assert_eq!(config["backends"][1]["tls"]["serverName"], "canary.example.com");
     assert_eq!(config["routes"][0]["rules"][0]["backendRefs"][1], json!({ "name": "canary", "weight": 10 }));

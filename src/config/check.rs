@@ -12,6 +12,7 @@ mod limits;
 mod matches;
 mod names;
 mod progression;
+mod proxy_protocol;
 mod queries;
 mod rollouts;
 mod routes;

@@ -6,6 +6,7 @@
 mod backends;
 mod filters;
 mod limits;
+mod proxy_protocol;
 mod rollouts;
 mod routes;
 mod settings;
@@ -19,6 +20,7 @@ pub(super) use filters::{
     UrlRewrite,
 };
 pub(super) use limits::{Limit, Prometheus};
+pub(super) use proxy_protocol::{ProxyProtocol, ProxyProtocolVersion};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
 pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
@@ -76,6 +78,8 @@ pub(super) struct Listener {
     pub(super) address: At<AddressText>,
     /// With it, clients speak TLS here. Default: in clear.
     pub(super) tls: Option<At<ServerTls>>,
+    /// With it, connections from some proxies begin with a PROXY header. Default: nobody's do.
+    pub(super) proxy_protocol: Option<At<ProxyProtocol>>,
 }
 
 /// The operators' listener.
@@ -103,6 +107,9 @@ pub(super) struct Backend {
     pub(super) endpoints: At<Endpoints>,
     /// With it, Serin speaks TLS to the endpoints. Default: in clear.
     pub(super) tls: Option<At<BackendTls>>,
+    /// Serin begins each connection to the endpoints with a PROXY header of this version, which tells the client's address;
+    /// no two clients share a connection then. Default: without.
+    pub(super) proxy_protocol: Option<At<ProxyProtocolVersion>>,
     /// Asks the endpoints how they are. Default: nobody asks.
     pub(super) health: Option<At<HealthCheck>>,
     /// Ejects endpoints whose requests fail. Default: three failed connects in a row rest an endpoint, nothing else.

@@ -1,8 +1,13 @@
-//! Connections as the rooms above see them: a stream of bytes, whatever carries it.
+//! Connections as the rooms above see them: a stream of bytes, whatever carries it, and how one begins.
 
+mod entrance;
 mod http2;
+pub mod https;
+pub mod proxy_protocol;
 mod stream;
 pub mod tls;
 
+pub use entrance::{Beginning, Entrance};
 pub use http2::Http2;
+pub use ipnet::IpNet;
 pub use stream::Stream;

@@ -5,6 +5,7 @@
 //! keeps its copy. What else takes an endpoint out of use (its health, an ejection) is decided by one thread, which
 //! reads what is collected here and publishes another snapshot.
 
+use crate::net::proxy_protocol;
 use crate::net::tls::Connector;
 use crate::stats::Outcomes;
 use std::net::SocketAddr;
@@ -21,12 +22,14 @@ pub struct Endpoint {
     pub health: Arc<Health>,
     /// How connections to it begin; `None`: in clear.
     pub tls: Option<Arc<Connector>>,
+    /// The PROXY header that comes before that; `None`: none.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
 }
 
 impl Endpoint {
-    /// A healthy endpoint that nobody has tried, in clear.
+    /// A healthy endpoint that nobody has tried, in clear and without a PROXY header.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, health: Arc::default(), tls: None }
+        Self { address, health: Arc::default(), tls: None, proxy_protocol: None }
     }
 
     /// Whether connections to one are as good as connections to the other.
@@ -36,7 +39,7 @@ impl Endpoint {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        same_tls && Arc::ptr_eq(&self.health, &other.health)
+        same_tls && self.proxy_protocol == other.proxy_protocol && Arc::ptr_eq(&self.health, &other.health)
     }
 }
 

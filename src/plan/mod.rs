@@ -37,6 +37,7 @@ pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
 pub use tls::{BackendTls, CertificateFiles, ServerTls};
 pub use upstream::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
 
+use crate::net::{IpNet, proxy_protocol};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +86,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// `None`: in clear.
     pub tls: Option<ServerTls>,
+    /// The proxies, such as load balancers, whose connections begin with a PROXY header; nobody else's do.
+    pub proxies: Arc<[IpNet]>,
 }
 
 /// The operators' listener.
@@ -109,6 +112,8 @@ pub struct Backend {
     pub endpoints: Endpoints,
     /// `None`: in clear.
     pub tls: Option<BackendTls>,
+    /// The PROXY header with which connections to it begin; `None`: without.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
     /// How it is kept well.
     pub upstream: Upstream,
 }

@@ -110,13 +110,13 @@ async fn lease(
     pool: &Rc<Pool>,
     request: &Forwarded<'_>,
 ) -> Result<Lease, Tried> {
-    if let Some(lease) = pool.reuse(!request.replayable) {
+    if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
-    match client.within_deadline(pin!(pool.connect(worker.now_ms()))).await {
+    match client.within_deadline(pin!(pool.connect(&client.ends(), worker.now_ms()))).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)

@@ -5,6 +5,7 @@ use super::deadline::Deadline;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, compose_reply, slots};
 use crate::net::Stream;
+use crate::net::proxy_protocol::Addresses;
 use crate::plan::HeaderChanges;
 use std::future::poll_fn;
 use std::io;
@@ -40,6 +41,11 @@ pub(super) enum Ended {
 }
 
 impl Client {
+    /// Its own end and the one that it connected to.
+    pub(super) fn ends(&self) -> Addresses {
+        Addresses { source: self.peer, destination: self.local }
+    }
+
     /// Waits for a whole request head at the beginning of the input: its length.
     pub(super) async fn read_head(&mut self, worker: &Worker) -> Result<usize, Ended> {
         let mut scan = Scan::default();

@@ -19,6 +19,7 @@ mod forward;
 mod handshake;
 mod listen;
 mod outcome;
+mod proxy_header;
 mod request;
 mod run;
 mod serve;

@@ -3,19 +3,20 @@
 use super::client::{Client, Ended};
 use super::forward::{Next, forward};
 use super::handshake::handshake;
+use super::proxy_header::read_header;
 use super::worker::Worker;
 use crate::http::Reason;
-use crate::net::Stream;
-use crate::net::tls::{ServerConfig, Tls};
+use crate::net::proxy_protocol::Addresses;
+use crate::net::tls::Tls;
+use crate::net::{Beginning, Stream};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use tokio::net::TcpStream;
 
-/// Serves the client at the other end of `socket`, after a handshake if there is `tls`, until it is closed.
-pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
+/// Serves the client at the other end of `socket`, which begins as `beginning` says, until it is closed.
+pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Beginning, peer: SocketAddr) {
     // A socket that has no address any more was reset before its turn came.
     let Ok(local) = socket.local_addr() else { return };
     let deadline = worker.deadlines.register();
@@ -24,7 +25,13 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
         Poll::Ready(())
     })
     .await;
-    let stream = match tls {
+    let mut ends = Addresses { source: peer, destination: local };
+    if beginning.proxied {
+        let Some(told) = read_header(&worker, &deadline, &socket, ends).await else { return };
+        ends = told;
+    }
+    let Addresses { source: peer, destination: local } = ends.canonical();
+    let stream = match beginning.tls {
         None => Stream::Plain(socket),
         Some(config) => {
             let tls = Tls::server(socket, config).expect("a config that was made can be served from");
@@ -32,7 +39,6 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
             stream
         }
     };
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let mut client = Client { stream, peer, local, input: None, deadline };
     let mut next = Next::Request;
     loop {
@@ -67,7 +73,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
 mod tests {
     use super::*;
 
-    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Option<Arc<ServerConfig>>, SocketAddr) -> F) -> usize {
+    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Beginning, SocketAddr) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -4,7 +4,8 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
 use crate::http::HeadLimits;
-use crate::net::tls::{Acceptor, ServerConfig};
+use crate::net::proxy_protocol::Malformed;
+use crate::net::{Beginning, Entrance};
 use crate::plan::{Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
 use crate::upstream::{Pools, Seat};
@@ -23,12 +24,11 @@ use tokio::sync::{Notify, mpsc};
 #[derive(Debug)]
 pub(super) enum Command {
     /// Accept connections there, under this name, that begin like this.
-    Listen(Arc<str>, TcpListener, Arc<Acceptor>),
+    Listen(Arc<str>, TcpListener, Arc<Entrance>),
     /// Stop accepting there. Its connections go on.
     Unlisten(Arc<str>),
-    /// Serve a connection that another worker accepted, and that begins with a handshake if there is something to say in
-    /// it.
-    Serve(TcpStream, Option<Arc<ServerConfig>>, SocketAddr),
+    /// Serve a connection that another worker accepted, and that begins like this.
+    Serve(TcpStream, Beginning, SocketAddr),
     /// Stop accepting, tell clients to close, and end when the last one has.
     Drain,
 }
@@ -62,8 +62,24 @@ pub(super) struct Worker {
     date: Cell<[u8; DATE]>,
     date_s: Cell<u64>,
     pub(super) draining: Cell<bool>,
-    full_since_ms: Cell<Option<u64>>,
-    handshake_failed_ms: Cell<Option<u64>>,
+    full: Seldom,
+    handshake_failed: Seldom,
+    header_malformed: Seldom,
+}
+
+/// Holds back a warning that was given a moment ago.
+#[derive(Debug, Default)]
+struct Seldom(Cell<Option<u64>>);
+
+impl Seldom {
+    /// Whether it is time for the warning, which is given then: once in ten seconds.
+    fn is_due(&self, now_ms: u64) -> bool {
+        let is_due = self.0.get().is_none_or(|said| now_ms - said > 10_000);
+        if is_due {
+            self.0.set(Some(now_ms));
+        }
+        is_due
+    }
 }
 
 /// A snapshot, and this worker's connections to its endpoints.
@@ -101,8 +117,9 @@ impl Worker {
             date: Cell::new([b' '; DATE]),
             date_s: Cell::new(0),
             draining: Cell::new(false),
-            full_since_ms: Cell::new(None),
-            handshake_failed_ms: Cell::new(None),
+            full: Seldom::default(),
+            handshake_failed: Seldom::default(),
+            header_malformed: Seldom::default(),
         };
         worker.write_date();
         worker
@@ -134,9 +151,7 @@ impl Worker {
 
     /// Says, once in ten seconds, that connections are being closed because there are too many.
     pub(super) fn warn_full(&self) {
-        let now = self.now_ms();
-        if self.full_since_ms.get().is_none_or(|said| now - said > 10_000) {
-            self.full_since_ms.set(Some(now));
+        if self.full.is_due(self.now_ms()) {
             let limit = self.max_connections();
             tracing::warn!(worker = self.id, limit, "closing new connections: limits.connectionsPerWorker is reached");
         }
@@ -144,10 +159,15 @@ impl Worker {
 
     /// Says, once in ten seconds, that handshakes with a backend fail: the counters do not say why.
     pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &std::io::Error) {
-        let now = self.now_ms();
-        if self.handshake_failed_ms.get().is_none_or(|said| now - said > 10_000) {
-            self.handshake_failed_ms.set(Some(now));
+        if self.handshake_failed.is_due(self.now_ms()) {
             tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
+        }
+    }
+
+    /// Says, once in ten seconds, that connections begin without the PROXY header that they have to begin with.
+    pub(super) fn warn_proxy_header(&self, peer: SocketAddr, why: Malformed) {
+        if self.header_malformed.is_due(self.now_ms()) {
+            tracing::warn!(%peer, %why, "closed a connection from an address in proxyProtocol.from");
         }
     }
 

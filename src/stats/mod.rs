@@ -15,4 +15,4 @@ pub use histogram::{BUCKETS, Histogram, bucket_of, is_boundary, upper_bound_us};
 pub use outcomes::Outcomes;
 pub use registry::{Registry, Series, SeriesKey};
 pub use shard::{Cause, Exchange, Shard, Totals};
-pub use worker::{ConnectionTotals, WorkerCounters, WorkerTotals};
+pub use worker::{ConnectionTotals, Rejection, WorkerCounters, WorkerTotals};

@@ -102,7 +102,8 @@ impl Backend {
     pub fn opening(&self, pool: &Rc<Pool>) -> Option<Opening> {
         self.load.begin(self.breaker, || {
             let mut others = self.all.iter().filter(|other| !Rc::ptr_eq(other, pool));
-            others.any(|other| other.close_oldest())
+            // What is idle here is somebody else's, or it would have been used.
+            others.any(|other| other.close_oldest()) || pool.close_oldest()
         })
     }
 

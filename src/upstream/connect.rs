@@ -1,8 +1,11 @@
-//! A new connection to an endpoint, for whoever wants one: the handshake is a part of it, and fails on its own.
+//! A new connection to an endpoint, for whoever wants one: the PROXY header and the handshake are a part of it, and the
+//! handshake fails on its own.
 
 use crate::net::Stream;
+use crate::net::proxy_protocol::Addresses;
 use crate::plan::Endpoint;
 use std::io;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// Why there is no new connection.
@@ -16,13 +19,17 @@ pub enum ConnectError {
     Tls(#[source] io::Error),
 }
 
-/// Connects to `endpoint`, as far as the end of the handshake if there is one.
+/// Connects to `endpoint`, as far as the end of the handshake if there is one. Where the endpoint wants to know on whose
+/// behalf, it is told `client`, or that it is Serin's own.
 ///
 /// # Errors
 /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
-pub(super) async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
-    let socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
+pub(super) async fn connect(endpoint: &Endpoint, client: Option<&Addresses>) -> Result<Stream, ConnectError> {
+    let mut socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
     socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    if let Some(version) = endpoint.proxy_protocol {
+        socket.write_all(&version.header(client)).await.map_err(ConnectError::Socket)?;
+    }
     match &endpoint.tls {
         None => Ok(Stream::Plain(socket)),
         Some(tls) => match tls.connect(socket, endpoint.address.ip()).await {

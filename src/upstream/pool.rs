@@ -4,11 +4,15 @@ use super::backend::{Backend, Seat};
 use super::breaker::{Load, Open};
 use super::connect::{ConnectError, connect};
 use crate::net::Stream;
+use crate::net::proxy_protocol::Addresses;
 use crate::plan::{BackendId, Endpoint, Snapshot};
 use crate::stats::WorkerCounters;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// How many idle connections are kept that are of use to one client each, and looked through for its own.
+const MOST_OF_CLIENTS: usize = 256;
 
 /// One worker's side of every backend of a snapshot.
 #[derive(Debug, Default)]
@@ -41,6 +45,8 @@ struct Connection {
     shortened: u8,
     /// Requests that it has carried, counted where that is limited.
     carried: u32,
+    /// The client on whose behalf it was opened, where the endpoint was told.
+    client: Option<Box<Addresses>>,
     counters: Arc<WorkerCounters>,
     _open: Open,
 }
@@ -127,17 +133,27 @@ impl Pool {
         Pending(Rc::clone(self))
     }
 
-    /// The connection that became idle last, if one is still open.
+    /// The connection that became idle last, if one is still open; where the endpoint was told whose it is, the last one
+    /// of this `client`.
     ///
     /// With `careful` the kernel is asked as well whether the peer has closed it: a system call, for requests that
     /// cannot be sent twice.
-    pub fn reuse(self: &Rc<Self>, careful: bool) -> Option<Lease> {
+    pub fn reuse(self: &Rc<Self>, careful: bool, client: &Addresses) -> Option<Lease> {
         loop {
-            let Idle { mut connection, .. } = self.idle.borrow_mut().pop()?;
+            let Idle { mut connection, .. } = self.take_idle(client)?;
             if connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
                 return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
+    }
+
+    fn take_idle(&self, client: &Addresses) -> Option<Idle> {
+        let mut idle = self.idle.borrow_mut();
+        if self.endpoint.proxy_protocol.is_none() {
+            return idle.pop();
+        }
+        let place = idle.iter().rposition(|idle| idle.connection.client.as_deref() == Some(client))?;
+        Some(idle.remove(place))
     }
 
     /// Closes the connection that has been idle longest; whether there was one.
@@ -150,17 +166,27 @@ impl Pool {
         found
     }
 
-    /// A new connection.
+    /// A new connection, on behalf of `client`.
     ///
     /// # Errors
     /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
-    pub async fn connect(self: &Rc<Self>, now_ms: u64) -> Result<Lease, ConnectError> {
-        let stream = connect(&self.endpoint).await?;
-        self.counters.upstream_opened();
-        let (counters, open) = (Arc::clone(&self.counters), self.load.opened());
-        let shortened = rand::random();
-        let connection = Connection { stream, opened_ms: now_ms, shortened, carried: 0, counters, _open: open };
-        Ok(Lease { pool: Rc::clone(self), connection, reused: false })
+    pub fn connect(
+        self: &Rc<Self>,
+        client: &Addresses,
+        now_ms: u64,
+    ) -> impl Future<Output = Result<Lease, ConnectError>> + use<> {
+        // Whoever waits for it is small: what few connections need is not in every one's way.
+        let client = self.endpoint.proxy_protocol.map(|_| Box::new(*client));
+        let pool = Rc::clone(self);
+        async move {
+            let stream = connect(&pool.endpoint, client.as_deref()).await?;
+            pool.counters.upstream_opened();
+            let (counters, open) = (Arc::clone(&pool.counters), pool.load.opened());
+            let shortened = rand::random();
+            let connection =
+                Connection { stream, opened_ms: now_ms, shortened, carried: 0, client, counters, _open: open };
+            Ok(Lease { pool, connection, reused: false })
+        }
     }
 }
 
@@ -191,6 +217,9 @@ impl Lease {
         // A backend that answered without taking all of the request is not to find the rest before the next one.
         if self.connection.stream.has_unsent() {
             return;
+        }
+        if self.connection.client.is_some() && self.pool.idle.borrow().len() >= MOST_OF_CLIENTS {
+            self.pool.close_oldest();
         }
         self.pool.idle.borrow_mut().push(Idle { connection: self.connection, since_ms: now_ms });
     }

@@ -4,6 +4,7 @@ mod backends;
 mod examples;
 mod filters;
 mod meaning;
+mod proxy_protocol;
 mod refusals;
 mod reports;
 mod robust;

@@ -7,6 +7,7 @@ mod harness;
 mod harness_tests;
 mod judge;
 mod lifecycle;
+mod proxy_protocol;
 mod reload;
 mod rollout;
 mod split;

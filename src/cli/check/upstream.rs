@@ -2,6 +2,7 @@
 
 use super::table::Table;
 use crate::config::{format_duration, format_ratio};
+use crate::net::proxy_protocol::Version;
 use crate::plan::{Backend, CircuitBreaker, HealthCheck, OutlierDetection, Upstream};
 
 /// What the file says of `backend` beyond its endpoints; `None` when that is nothing.
@@ -10,7 +11,9 @@ pub(super) fn in_words(backend: &Backend) -> Option<String> {
     let default = Upstream::default();
     let panic = (upstream.panic_threshold.to_bits() != default.panic_threshold.to_bits())
         .then(|| format!("below {} of the endpoints", format_ratio(upstream.panic_threshold)));
+    let proxied = |version: Version| format!("the client's address in a PROXY header, {}", version.label());
     let rows = [
+        ("  tells", backend.proxy_protocol.map(proxied)),
         ("  asks", upstream.health.as_ref().map(health)),
         ("  ejects", upstream.outliers.as_ref().map(outliers)),
         ("  ejects", upstream.outliers.as_ref().and_then(success_rate)),

@@ -36,7 +36,14 @@ impl Check<'_> {
                 }
             };
             let tls = self.backend_tls(raw.tls.as_ref(), endpoints.as_ref());
-            Some(Backend { name: name?, version: version?, endpoints: endpoints?, tls: tls?, upstream: upstream? })
+            Some(Backend {
+                name: name?,
+                version: version?,
+                endpoints: endpoints?,
+                tls: tls?,
+                proxy_protocol: Self::proxy_protocol(raw.proxy_protocol.as_ref()),
+                upstream: upstream?,
+            })
         }));
         backends
     }

@@ -51,6 +51,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
         tls: None,
+        proxy_protocol: None,
         upstream: Upstream::default(),
     };
     let with_ids = || rollouts.iter().enumerate();

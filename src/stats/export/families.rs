@@ -68,6 +68,8 @@ families! {
         "Bytes that tunnels carried, by the side that sent them: client or upstream.";
     HandshakeFailures "serin_tls_handshake_failures_total" COUNTER ["cause"]
         "Clients' TLS handshakes that came to nothing, by cause; clear-text is no TLS at all.";
+    ConnectionsRejected "serin_rejected_connections_total" COUNTER ["cause"]
+        "Clients' connections that Serin closed before it read anything else from them, by cause.";
     CertificateExpiry "serin_tls_certificate_expiry_seconds" GAUGE ["listener", "backend", "file"]
         "The last second, since 1970, at which a certificate in force is valid; listener is admin for admin.tls.";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
@@ -187,6 +189,8 @@ pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
         Family::HandshakeFailures
             .of(totals.handshakes_failed().map(|(why, n)| Family::HandshakeFailures.sample(&[why.label()], number(n)))),
+        Family::ConnectionsRejected
+            .of(totals.rejected().map(|(why, n)| Family::ConnectionsRejected.sample(&[why.label()], number(n)))),
         Family::ConnectionsOpened
             .of(sides.map(|(side, c)| Family::ConnectionsOpened.sample(&[side], number(c.opened)))),
         Family::Tunnels.of([Family::Tunnels.sample(&[], number(totals.tunnels.open()))]),

@@ -68,7 +68,7 @@ impl Collector for Source {
 mod tests {
     use super::*;
     use crate::net::tls::HandshakeFailure;
-    use crate::stats::{Cause, Exchange, SeriesKey};
+    use crate::stats::{Cause, Exchange, Rejection, SeriesKey};
     use std::time::Duration;
 
     fn key(version: &str) -> SeriesKey {
@@ -176,6 +176,7 @@ mod tests {
             worker.refused(400);
             worker.redirected(308);
             worker.handshake_failed(HandshakeFailure::ClearText);
+            worker.rejected(Rejection::ConnectionsPerClient);
         });
         for line in [
             r#"serin_connections{side="client"} 1"#,
@@ -190,6 +191,8 @@ mod tests {
             r#"serin_endpoints{backend="canary",state="ready"} 2"#,
             r#"serin_tls_certificate_expiry_seconds{listener="web",backend="",file="/tls/tls.crt"} 1800000000"#,
             r#"serin_tls_handshake_failures_total{cause="clear-text"} 1"#,
+            r#"serin_rejected_connections_total{cause="connections-per-client"} 1"#,
+            r#"serin_rejected_connections_total{cause="proxy-header-timeout"} 0"#,
             r#"serin_endpoints{backend="canary",state="resting"} 1"#,
             r#"serin_endpoints{backend="canary",state="unhealthy"} 4"#,
             r#"serin_endpoints{backend="canary",state="ejected"} 3"#,

@@ -73,7 +73,7 @@ pub(super) async fn ask(
 
 /// What it answers, and the connection on which more may follow.
 async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Option<Stream>, Result<(), Unwell>), Unwell> {
-    let mut stream = connect(endpoint).await?;
+    let mut stream = connect(endpoint, None).await?;
     let Question::Get(path) = question else { return Ok((None, Ok(()))) };
     let address = endpoint.address;
     let request = format!(

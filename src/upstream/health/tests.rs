@@ -21,6 +21,7 @@ impl Scene {
             version: "1".into(),
             endpoints: Endpoints::Static(Vec::new()),
             tls: None,
+            proxy_protocol: None,
             upstream,
         };
         let mut scene = Self { watch: Watch::new(2), backend, endpoints: [endpoints.into()], now_ms: 1 };
