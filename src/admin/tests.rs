@@ -7,8 +7,8 @@ use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
 use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
-    Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId,
-    Route, RouteId, Rule, RuleFilters, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
+    Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout,
+    RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -92,6 +92,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: Store::BesideConfig,
         dns: Dns::default(),
+        grpc: Grpc::default(),
     }
 }
 

@@ -7,6 +7,7 @@ mod addresses;
 mod backends;
 mod bounds;
 mod filters;
+mod grpc;
 mod header_changes;
 mod limits;
 mod matches;
@@ -56,6 +57,7 @@ impl Check<'_> {
         let drain = self.drain(value(config.drain.as_ref()));
         let store = self.store(value(config.store.as_ref()));
         let dns = self.dns(value(config.dns.as_ref()));
+        let grpc = self.grpc(value(config.grpc.as_ref()));
 
         let (mut rules, rollouts) = (routes.rules?, rollouts?);
         for (id, rollout) in rollouts.iter().enumerate() {
@@ -76,6 +78,7 @@ impl Check<'_> {
             drain: drain?,
             store: store?,
             dns: dns?,
+            grpc: grpc?,
         })
     }
 

@@ -5,6 +5,7 @@
 
 mod backends;
 mod filters;
+mod grpc;
 mod limits;
 mod proxy_protocol;
 mod rollouts;
@@ -14,11 +15,12 @@ mod tell;
 mod texts;
 mod tls;
 
-pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
+pub(super) use backends::{CircuitBreaker, GrpcHealth, HealthCheck, OutlierDetection, SuccessRate};
 pub(super) use filters::{
     Filter, FilterType, HeaderField, HeaderModifier, PathModifier, PathModifierType, RequestRedirect, Scheme,
     UrlRewrite,
 };
+pub(super) use grpc::{Grpc, StatusText};
 pub(super) use limits::{Limit, Prometheus};
 pub(super) use proxy_protocol::{ProxyProtocol, ProxyProtocolVersion};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
@@ -66,6 +68,8 @@ pub(super) struct Config {
     pub(super) store: Option<At<Store>>,
     /// How names are resolved.
     pub(super) dns: Option<At<Dns>>,
+    /// What counts as the failure of a gRPC request.
+    pub(super) grpc: Option<At<Grpc>>,
 }
 
 /// One address that accepts clients.

@@ -7,6 +7,7 @@
 mod chunked;
 mod compose;
 mod field;
+pub mod grpc;
 mod head;
 mod redirect;
 mod reply;

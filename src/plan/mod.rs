@@ -10,6 +10,7 @@ mod available;
 mod display;
 mod endpoint;
 mod filters;
+mod grpc;
 mod ids;
 mod limit;
 mod matcher;
@@ -24,6 +25,7 @@ mod upstream;
 pub use available::{Available, Standing};
 pub use endpoint::{Endpoint, Health};
 pub use filters::{Filters, HeaderChanges, PathModifier, Redirect, Rewrite, RuleFilters, Scheme};
+pub use grpc::{Grpc, GrpcFailures};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
 pub use matcher::{
@@ -35,7 +37,7 @@ pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
 pub use tls::{BackendTls, CertificateFiles, ServerTls};
-pub use upstream::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
+pub use upstream::{CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, SuccessRate, Upstream};
 
 use crate::net::{IpNet, proxy_protocol};
 use std::net::SocketAddr;
@@ -75,6 +77,8 @@ pub struct Plan {
     pub store: Store,
     /// How names are resolved.
     pub dns: Dns,
+    /// Which gRPC statuses are failures.
+    pub grpc: Grpc,
 }
 
 /// One address that accepts clients.

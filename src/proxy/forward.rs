@@ -45,6 +45,7 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
     shard.record(&Record {
         code: outcome.code.or(outcome.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
         failure: outcome.failure.or_else(|| (seen.code? >= 500 && outcome.code.is_none()).then_some(Cause::Status)),
+        grpc: None,
         head: seen.head_at.map(|at| at.duration_since(start)),
         duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
     });

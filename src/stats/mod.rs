@@ -5,12 +5,14 @@
 //! before its duration, never a torn number.
 
 pub mod export;
+mod grpc;
 mod histogram;
 mod outcomes;
 mod registry;
 mod shard;
 mod worker;
 
+pub use grpc::{GrpcEnd, GrpcStatus};
 pub use histogram::{BUCKETS, Histogram, bucket_of, is_boundary, upper_bound_us};
 pub use outcomes::Outcomes;
 pub use registry::{Registry, Series, SeriesKey};

@@ -25,11 +25,7 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`], when the endpoint does not accept it, or is not who it should be.
 pub(super) async fn connect(endpoint: &Endpoint, client: Option<&Addresses>) -> Result<Stream, ConnectError> {
-    let mut socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
-    socket.set_nodelay(true).map_err(ConnectError::Socket)?;
-    if let Some(version) = endpoint.proxy_protocol {
-        socket.write_all(&version.header(client)).await.map_err(ConnectError::Socket)?;
-    }
+    let socket = socket(endpoint, client).await?;
     match &endpoint.tls {
         None => Ok(Stream::Plain(socket)),
         Some(tls) => match tls.connect(socket, endpoint.address.ip()).await {
@@ -37,4 +33,28 @@ pub(super) async fn connect(endpoint: &Endpoint, client: Option<&Addresses>) -> 
             Err(error) => Err(ConnectError::Tls(error)),
         },
     }
+}
+
+/// The same on Serin's own behalf, to speak HTTP/2 then.
+///
+/// # Errors
+/// The same.
+pub(super) async fn connect_http2(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+    let socket = socket(endpoint, None).await?;
+    match &endpoint.tls {
+        None => Ok(Stream::Plain(socket)),
+        Some(tls) => match tls.connect_http2(socket, endpoint.address.ip()).await {
+            Ok(connected) => Ok(Stream::Tls(connected)),
+            Err(error) => Err(ConnectError::Tls(error)),
+        },
+    }
+}
+
+async fn socket(endpoint: &Endpoint, client: Option<&Addresses>) -> Result<TcpStream, ConnectError> {
+    let mut socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
+    socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    if let Some(version) = endpoint.proxy_protocol {
+        socket.write_all(&version.header(client)).await.map_err(ConnectError::Socket)?;
+    }
+    Ok(socket)
 }

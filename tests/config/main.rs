@@ -3,6 +3,7 @@
 mod backends;
 mod examples;
 mod filters;
+mod grpc;
 mod meaning;
 mod proxy_protocol;
 mod refusals;

@@ -12,6 +12,7 @@ use crate::config::{format_duration, format_size};
 use crate::net::IpNet;
 use crate::net::proxy_protocol::Version;
 use crate::plan::{Backend, Endpoints, Plan, Rule, RuleId, Store};
+use crate::stats::GrpcStatus;
 use rollout::rollout;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -70,6 +71,7 @@ pub(super) fn of(config: &ConfigView) -> Value {
             Store::BesideConfig => Value::Null,
         },
         "dns": { "nameservers": plan.dns.nameservers },
+        "grpc": { "failureStatuses": plan.grpc.failures.iter().map(GrpcStatus::name).collect::<Vec<_>>() },
     })
 }
 

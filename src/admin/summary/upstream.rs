@@ -1,7 +1,7 @@
 //! How a backend is kept well, in the config's own keys: a part of the config as the API shows it.
 
 use crate::config::{format_duration, format_ratio};
-use crate::plan::{Backend, HealthCheck, OutlierDetection};
+use crate::plan::{Backend, HealthCheck, HealthQuestion, OutlierDetection};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -23,13 +23,17 @@ pub(super) fn add(shown: &mut Value, backend: &Backend) {
 }
 
 fn health(health: &HealthCheck) -> Value {
-    json!({
-        "path": health.path,
+    let mut shown = json!({
         "interval": format_duration(health.interval),
         "timeout": format_duration(health.timeout),
         "healthyThreshold": health.healthy_threshold,
         "unhealthyThreshold": health.unhealthy_threshold,
-    })
+    });
+    match &health.question {
+        HealthQuestion::Get(path) => shown["path"] = (**path).into(),
+        HealthQuestion::Grpc(service) => shown["grpc"] = json!({ "service": service }),
+    }
+    shown
 }
 
 fn outliers(outliers: &OutlierDetection) -> Value {

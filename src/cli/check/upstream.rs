@@ -3,7 +3,7 @@
 use super::table::Table;
 use crate::config::{format_duration, format_ratio};
 use crate::net::proxy_protocol::Version;
-use crate::plan::{Backend, CircuitBreaker, HealthCheck, OutlierDetection, Upstream};
+use crate::plan::{Backend, CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, Upstream};
 
 /// What the file says of `backend` beyond its endpoints; `None` when that is nothing.
 pub(super) fn in_words(backend: &Backend) -> Option<String> {
@@ -37,9 +37,13 @@ pub(super) fn in_words(backend: &Backend) -> Option<String> {
 }
 
 fn health(health: &HealthCheck) -> String {
+    let question = match &health.question {
+        HealthQuestion::Get(path) => format!("GET {path}"),
+        HealthQuestion::Grpc(service) if service.is_empty() => "gRPC's health service".into(),
+        HealthQuestion::Grpc(service) => format!("gRPC's health service about {service}"),
+    };
     format!(
-        "GET {} every {}, for {} at most; out after {} bad answers, back after {} good ones",
-        health.path,
+        "{question} every {}, for {} at most; out after {} bad answers, back after {} good ones",
         format_duration(health.interval),
         format_duration(health.timeout),
         health.unhealthy_threshold,

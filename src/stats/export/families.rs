@@ -48,6 +48,8 @@ families! {
         "From a request's head to the backend's response head.";
     Failures "serin_failures_total" COUNTER ["route", "rule", "backend", "version", "cause"]
         "Requests that count as the backend's failure, by cause.";
+    GrpcResponses "serin_grpc_responses_total" COUNTER ["route", "rule", "backend", "version", "grpc_status"]
+        "gRPC requests given to a backend, by the status they ended with; none without one, other for one of no name.";
     Fallback "serin_fallback_total" COUNTER ["route", "rule", "backend", "version"]
         "Requests that another backend took because this one had no ready endpoint.";
     Retries "serin_retries_total" COUNTER ["route", "rule", "backend", "version"]
@@ -166,9 +168,14 @@ pub(super) fn of_series(series: &[Series]) -> Vec<MetricFamily> {
         let causes = s.totals.failures();
         causes.map(|(cause, n)| Family::Failures.sample(&[&labels(&s.key)[..], &[cause.label()]].concat(), number(n)))
     });
+    let grpc = series.iter().flat_map(|s| {
+        let ends = s.totals.grpc();
+        ends.map(|(end, n)| Family::GrpcResponses.sample(&[&labels(&s.key)[..], &[end.label()]].concat(), number(n)))
+    });
     vec![
         Family::Requests.of(codes),
         Family::Failures.of(failures),
+        Family::GrpcResponses.of(grpc),
         Family::Fallback
             .of(series.iter().map(|s| Family::Fallback.sample(&labels(&s.key), number(s.totals.fallbacks)))),
         Family::Retries.of(series.iter().map(|s| Family::Retries.sample(&labels(&s.key), number(s.totals.retries)))),

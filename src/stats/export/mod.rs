@@ -68,7 +68,7 @@ impl Collector for Source {
 mod tests {
     use super::*;
     use crate::net::tls::HandshakeFailure;
-    use crate::stats::{Cause, Exchange, Rejection, SeriesKey};
+    use crate::stats::{Cause, Exchange, GrpcEnd, GrpcStatus, Rejection, SeriesKey};
     use std::time::Duration;
 
     fn key(version: &str) -> SeriesKey {
@@ -122,6 +122,7 @@ mod tests {
             let exchange = Exchange {
                 code: 503,
                 failure: Some(Cause::Status),
+                grpc: Some(GrpcEnd::Status(GrpcStatus::Unavailable)),
                 head: Some(Duration::from_millis(250)),
                 duration: Duration::from_micros(250_001),
             };
@@ -133,6 +134,7 @@ mod tests {
             format!(r#"serin_requests_total{{{LABELS},code="503"}} 2"#),
             format!(r#"serin_failures_total{{{LABELS},cause="status"}} 2"#),
             format!(r#"serin_failures_total{{{LABELS},cause="reset"}} 0"#),
+            format!(r#"serin_grpc_responses_total{{{LABELS},grpc_status="UNAVAILABLE"}} 2"#),
             format!("serin_retries_total{{{LABELS}}} 1"),
             format!("serin_fallback_total{{{LABELS}}} 1"),
             format!(r#"serin_request_duration_seconds_bucket{{{LABELS},le="0.25"}} 0"#),
@@ -150,7 +152,8 @@ mod tests {
     #[test]
     fn every_family_is_there_with_its_type_and_help_once_something_is_counted() {
         let text = scrape(|counters| {
-            let exchange = Exchange { code: 200, failure: None, head: None, duration: Duration::ZERO };
+            let grpc = Some(GrpcEnd::Status(GrpcStatus::Ok));
+            let exchange = Exchange { code: 200, failure: None, grpc, head: None, duration: Duration::ZERO };
             counters.shards(&key("1"))[0].record(&exchange);
             counters.worker(0).refused(404);
             counters.worker(0).redirected(301);
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn a_name_with_quotes_and_newlines_stays_one_label() {
         let text = scrape(|counters| {
-            let exchange = Exchange { code: 200, failure: None, head: None, duration: Duration::ZERO };
+            let exchange = Exchange { code: 200, failure: None, grpc: None, head: None, duration: Duration::ZERO };
             counters.shards(&key("a\"b\\c\nd"))[0].record(&exchange);
         });
         assert!(text.contains(r#"version="a\"b\\c\nd",code="200"} 1"#), "{text}");

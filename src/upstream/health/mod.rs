@@ -7,6 +7,7 @@
 
 mod ask;
 mod check;
+mod grpc;
 mod outlier;
 mod probes;
 mod success;

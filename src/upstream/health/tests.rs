@@ -1,7 +1,7 @@
 //! A whole backend, asked and judged. What time does is told, not waited for; only answers come over real sockets.
 
 use super::*;
-use crate::plan::{Endpoints, HealthCheck, OutlierDetection, Standing, SuccessRate, Upstream};
+use crate::plan::{Endpoints, HealthCheck, HealthQuestion, OutlierDetection, Standing, SuccessRate, Upstream};
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -79,7 +79,7 @@ fn outliers(success_rate: Option<SuccessRate>) -> Upstream {
 
 fn health() -> Upstream {
     let health = HealthCheck {
-        path: "/healthz".into(),
+        question: HealthQuestion::Get("/healthz".into()),
         interval: Duration::from_millis(900),
         timeout: Duration::from_secs(5),
         healthy_threshold: 2,

@@ -7,8 +7,9 @@ use crate::harness::free_address;
 #[track_caller]
 fn survives(serin: Serin, phase: &str) -> Serin {
     assert!(is_in(&serin, phase), "{}", rollout(&serin));
-    let before = rollout(&serin);
+    let mut before = Value::Null;
     eventually("what is shown is on the disk", || {
+        before = rollout(&serin);
         let saved = serin.saved(ROLLOUT);
         saved["phase"] == before["phase"] && saved["step"] == before["step"] && saved["history"] == before["history"]
     });
