@@ -8,8 +8,8 @@
 //! in a row have found the same. The looks have a thread, so that a slow disk delays no verdict.
 
 use crate::net::tls::{
-    Connector, FileError, Identity, Role, ServerConfig, Tickets, certificate_authorities, fingerprint, server_config,
-    system_roots, tickets,
+    Connector, FileError, HTTP1, HTTP2, Identity, Role, ServerConfig, Tickets, certificate_authorities, fingerprint,
+    server_config, system_roots, tickets,
 };
 use crate::plan::{BackendTls, CertificateFiles, Plan, ServerTls};
 use crate::stats::export::CertificateFacts;
@@ -91,7 +91,10 @@ impl TlsFiles {
         for (user, tls) in listeners.chain(admin) {
             let before = self.servers.get(&user).filter(|held| held.plan == *tls);
             let content = fingerprint(tls.paths());
-            let made = next.keep_or_make(&user, before, content, || Held::server(tls, content, before, now))?;
+            // The admin server speaks HTTP/1.1 alone.
+            let protocols: &[&[u8]] = if user == User::Admin { &[HTTP1] } else { &[HTTP2, HTTP1] };
+            let made =
+                next.keep_or_make(&user, before, content, || Held::server(tls, content, before, now, protocols))?;
             next.servers.insert(user, made);
         }
         for backend in &plan.backends {
@@ -211,7 +214,13 @@ impl TlsFiles {
 }
 
 impl Held<ServerTls, Server> {
-    fn server(tls: &ServerTls, content: u64, before: Option<&Self>, now: SystemTime) -> Result<Self, Unusable> {
+    fn server(
+        tls: &ServerTls,
+        content: u64,
+        before: Option<&Self>,
+        now: SystemTime,
+        protocols: &[&[u8]],
+    ) -> Result<Self, Unusable> {
         let identities: Vec<_> = tls.certificates.iter().map(|files| load(files, now)).collect::<Result<_, _>>()?;
         let authorities = tls.client_ca.as_deref();
         let clients = fingerprint(authorities);
@@ -222,7 +231,7 @@ impl Held<ServerTls, Server> {
         };
         let expiries = tls.certificates.iter().zip(&identities).map(|(files, identity)| expiry(files, identity));
         let expiries = expiries.collect();
-        let config = server_config(identities, authorities, Arc::clone(&tickets))?;
+        let config = server_config(identities, authorities, Arc::clone(&tickets), protocols)?;
         Ok(Self { plan: tls.clone(), content, expiries, made: Server { config, tickets, clients } })
     }
 }

@@ -54,13 +54,16 @@ pub enum Transfer {
     Chunked,
     /// By the connection's end.
     UntilClose,
+    /// By the end of an HTTP/2 stream, with trailers before it if there are any.
+    Stream,
 }
 
 impl Transfer {
     /// How a body that ended by `body` is framed for a client of this version.
     pub fn of(body: BodyLength, version: Version) -> Self {
         match (body, version) {
-            (BodyLength::Sized(_), _) => Self::AsIs,
+            (_, Version::Http2) => Self::Stream,
+            (BodyLength::Sized(_) | BodyLength::Stream(Some(_)), _) => Self::AsIs,
             (_, Version::Http11) => Self::Chunked,
             (_, Version::Http10) => Self::UntilClose,
         }
@@ -104,14 +107,21 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
         };
         let named = head.connection.names_fields && field != Field::ContentLength;
         if kept && !(named && named_by_connection(head.fields, sent.name)) {
-            if !dropped(changes, sent.name) {
-                line(out, sent.name.as_bytes(), sent.value);
+            if dropped(changes, sent.name) {
+                continue;
             }
+            if head.crumbs && sent.name == "cookie" {
+                if !std::mem::replace(&mut seen.cookie, true) {
+                    cookie_line(out, head.fields);
+                }
+                continue;
+            }
+            line(out, sent.name.as_bytes(), sent.value);
         } else if kept {
             seen.forget(field);
         }
     }
-    if head.body == BodyLength::Chunked {
+    if matches!(head.body, BodyLength::Chunked | BodyLength::Stream(None)) {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
     if head.expects_continue {
@@ -201,10 +211,12 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
 
 /// Which of the fields that are sent once have been.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own")]
 struct Seen {
     request_id: bool,
     proto: bool,
     host: bool,
+    cookie: bool,
 }
 
 impl Seen {
@@ -220,12 +232,12 @@ impl Seen {
 }
 
 /// Whether the rule takes the field `name` away.
-fn dropped(changes: Option<&HeaderChanges>, name: &str) -> bool {
+pub(super) fn dropped(changes: Option<&HeaderChanges>, name: &str) -> bool {
     changes.is_some_and(|changes| changes.drops(name))
 }
 
 /// The fields that the rule adds.
-pub(super) fn append(out: &mut Vec<u8>, changes: Option<&HeaderChanges>) {
+fn append(out: &mut Vec<u8>, changes: Option<&HeaderChanges>) {
     for (name, value) in changes.into_iter().flat_map(HeaderChanges::appended) {
         line(out, name.as_bytes(), value.as_bytes());
     }
@@ -235,6 +247,18 @@ pub(super) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One `Cookie` of the several that HTTP/2 lets a client send (RFC 9113 section 8.2.3).
+fn cookie_line(out: &mut Vec<u8>, fields: FieldLines<'_, '_>) {
+    out.extend_from_slice(b"cookie: ");
+    for (place, crumb) in fields.0.iter().filter(|sent| sent.name == "cookie").enumerate() {
+        if place > 0 {
+            out.extend_from_slice(b"; ");
+        }
+        out.extend_from_slice(crumb.value);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -290,6 +314,7 @@ fn via_line(out: &mut Vec<u8>, received: Version) {
     out.extend_from_slice(match received {
         Version::Http10 => b"via: 1.0 serin\r\n",
         Version::Http11 => b"via: 1.1 serin\r\n",
+        Version::Http2 => b"via: 2.0 serin\r\n",
     });
 }
 

@@ -130,7 +130,7 @@ impl Connection {
 
     /// Whether the sender keeps the connection open after this message (RFC 9112 section 9.3).
     pub(super) fn persists(self, version: super::Version) -> bool {
-        !self.close && (version == super::Version::Http11 || self.keep_alive)
+        !self.close && (version != super::Version::Http10 || self.keep_alive)
     }
 }
 

@@ -17,16 +17,18 @@ pub fn slots<'b>() -> Slots<'b> {
     [const { MaybeUninit::uninit() }; MAX_FIELDS]
 }
 
-/// A message's minor version.
+/// A message's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0.
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/2.
+    Http2,
 }
 
-/// How a body's end is found (RFC 9112 section 6.3).
+/// How a body's end is found (RFC 9112 section 6.3, RFC 9113 section 8.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
     /// After this many bytes; 0 is no body.
@@ -35,6 +37,8 @@ pub enum BodyLength {
     Chunked,
     /// When the connection closes; responses only.
     UntilClose,
+    /// When its HTTP/2 stream ends, after as many bytes as the head says, if it says so.
+    Stream(Option<u64>),
 }
 
 /// How much head a peer may send.
@@ -63,6 +67,7 @@ pub struct Scan {
 
 /// A request's head, refused unless it has one reading.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a header field states")]
 pub struct RequestHead<'h, 'b> {
     /// The method, as sent.
     pub method: &'b str,
@@ -86,6 +91,8 @@ pub struct RequestHead<'h, 'b> {
     pub takes_trailers: bool,
     /// The client offers to switch to another protocol, one that is passed on.
     pub upgrades: bool,
+    /// Its `Cookie` lines are parts of one (RFC 9113 section 8.2.3).
+    pub(super) crumbs: bool,
     pub(super) connection: Connection,
 }
 
@@ -165,6 +172,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             takes_trailers: facts.takes_trailers,
             // RFC 9110 section 7.8: in an HTTP/1.0 request an `Upgrade` is ignored, as is one that `Connection` does not name.
             upgrades: facts.connection.upgrade && version == Version::Http11 && protocols(fields).next().is_some(),
+            crumbs: false,
             connection: facts.connection,
         };
         Ok(Progress::Complete(head, length))
@@ -229,18 +237,18 @@ impl ResponseHead<'_, '_> {
 /// What the header fields say about the message itself.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a header field states")]
-struct Facts<'b> {
-    host: Option<Authority<'b>>,
-    content_length: Option<u64>,
+pub(super) struct Facts<'b> {
+    pub(super) host: Option<Authority<'b>>,
+    pub(super) content_length: Option<u64>,
     has_transfer_encoding: bool,
     chunked: bool,
-    expects_continue: bool,
-    takes_trailers: bool,
+    pub(super) expects_continue: bool,
+    pub(super) takes_trailers: bool,
     connection: Connection,
 }
 
 impl<'b> Facts<'b> {
-    fn of_request(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
+    pub(super) fn of_request(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
         let mut facts = Self::default();
         for line in fields.0 {
             match Field::of(line.name) {

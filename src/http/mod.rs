@@ -1,4 +1,4 @@
-//! The rules of HTTP/1.1 messages (RFC 9110, RFC 9112), pure: bytes in, facts and bytes out, no sockets.
+//! The rules of HTTP messages (RFC 9110, RFC 9112, RFC 9113), pure: bytes in, facts and bytes out, no sockets.
 //!
 //! Serin reads each message strictly and writes it anew, so what goes out has exactly one reading whatever came in.
 //! [`httparse`] finds the tokens; what they mean together, and what a proxy must do about it, is decided here: a
@@ -9,6 +9,7 @@ mod compose;
 mod field;
 pub mod grpc;
 mod head;
+mod http2;
 mod redirect;
 mod reply;
 mod rewrite;
@@ -19,5 +20,6 @@ pub use chunked::{ChunkError, Decoded, Decoder};
 pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};
 pub use field::{Field, FieldLines};
 pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
-pub use redirect::{compose_redirect, location};
-pub use reply::{Reason, Refusal, Reply, compose_reply};
+pub use http2::{compose_trailers, response_head, trailers_of_lines, trailers_that_pass};
+pub use redirect::location;
+pub use reply::{Reason, Refusal, Reply};

@@ -1,7 +1,6 @@
 //! Where a redirected client is sent, as `HTTPRoute`'s `HTTPRequestRedirectFilter` has it.
 
 use super::head::RequestHead;
-use super::reply::{Reply, compose_own};
 use super::rewrite::modified_path;
 use crate::plan::{Redirect, Scheme};
 use std::io::Write;
@@ -41,16 +40,9 @@ pub fn location(out: &mut Vec<u8>, redirect: &Redirect, head: &RequestHead<'_, '
     }
 }
 
-/// Appends a whole response with this code that sends the client to `location`.
-pub fn compose_redirect(out: &mut Vec<u8>, code: u16, location: &[u8], reply: &Reply<'_>) {
-    let fields: [(&str, &[u8]); 3] =
-        [("location", location), ("content-length", b"0"), ("x-serin-reason", b"redirect")];
-    compose_own(out, code, &fields, reply);
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{HeadLimits, Progress, slots};
+    use super::super::{HeadLimits, Progress, Reply, slots};
     use super::*;
     use crate::plan::{HeaderChanges, PathModifier};
 
@@ -116,11 +108,13 @@ mod tests {
     #[test]
     fn the_rules_changes_are_made_to_the_answer() {
         let changes = HeaderChanges::new(&[("X-A", "1")], &[], &["x-serin-reason"]);
-        let reply = Reply { close: true, to_head: false, date: b"today", changes: Some(&changes) };
+        let reply = Reply::redirect(308, b"http://a/", b"today", Some(&changes));
         let mut out = Vec::new();
-        compose_redirect(&mut out, 308, b"http://a/", &reply);
+        reply.compose(&mut out, true, false);
         let expected = "HTTP/1.1 308 Permanent Redirect\r\nlocation: http://a/\r\ncontent-length: 0\r\ndate: today\r\n\
                         X-A: 1\r\nconnection: close\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let names: Vec<_> = reply.head().headers().iter().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(names, ["location", "content-length", "date", "x-a"]);
     }
 }

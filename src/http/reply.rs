@@ -1,7 +1,8 @@
 //! The responses that Serin makes itself.
 
-use super::compose::{append, line};
+use super::compose::line;
 use crate::plan::HeaderChanges;
+use ::http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::io::Write;
 
 /// Why a client's request is not read any further.
@@ -143,53 +144,80 @@ impl Reason {
     }
 }
 
-/// How a response of Serin's own is sent.
-#[derive(Debug, Clone, Copy)]
+/// A whole response of Serin's own.
+#[derive(Debug)]
 pub struct Reply<'a> {
-    /// The connection closes after it.
-    pub close: bool,
-    /// It answers HEAD, and so has no body.
-    pub to_head: bool,
-    /// The value of `Date`.
-    pub date: &'a [u8],
-    /// What the request's rule does to the fields of responses. The changes have the last word.
-    pub changes: Option<&'a HeaderChanges>,
+    code: u16,
+    label: &'static str,
+    /// One line of text, which a response to HEAD leaves out; or nothing.
+    body: String,
+    location: Option<&'a [u8]>,
+    date: &'a [u8],
+    changes: Option<&'a HeaderChanges>,
 }
 
-/// Appends a whole response to `out`: one line of text, which a response to HEAD leaves out.
-pub fn compose_reply(out: &mut Vec<u8>, reason: Reason, reply: &Reply<'_>) {
-    let code = reason.code();
-    let body = match reason {
-        Reason::Refused(refusal) => format!("{code} {refusal}\n"),
-        _ => format!("{code} {}\n", reason.sentence()),
-    };
-    let length = itoa::Buffer::new().format(body.len()).to_owned();
-    let allow = "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
-    let fields = [
-        ("content-type", "text/plain".as_bytes()),
-        ("content-length", length.as_bytes()),
-        ("x-serin-reason", reason.label().as_bytes()),
-        ("allow", allow.as_bytes()),
-    ];
-    let fields = &fields[..if code == 405 { 4 } else { 3 }];
-    compose_own(out, code, fields, reply);
-    if !reply.to_head {
-        out.extend_from_slice(body.as_bytes());
+impl<'a> Reply<'a> {
+    /// The answer that says `reason`; `date` is the `Date` field's value. `changes` are what the request's rule does to
+    /// the fields of responses, and have the last word.
+    pub fn new(reason: Reason, date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
+        let code = reason.code();
+        let body = match reason {
+            Reason::Refused(refusal) => format!("{code} {refusal}\n"),
+            _ => format!("{code} {}\n", reason.sentence()),
+        };
+        Self { code, label: reason.label(), body, location: None, date, changes }
     }
-}
 
-/// Appends the head of a response of Serin's own, with these fields and those that every one has.
-pub(super) fn compose_own(out: &mut Vec<u8>, code: u16, fields: &[(&str, &[u8])], reply: &Reply<'_>) {
-    let phrase = ::http::StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
-    write!(out, "HTTP/1.1 {code} {phrase}\r\n").expect("writing to memory");
-    for (name, value) in fields.iter().copied().chain([("date", reply.date)]) {
-        if !reply.changes.is_some_and(|changes| changes.drops(name)) {
+    /// The answer that sends the client to `location`.
+    pub fn redirect(code: u16, location: &'a [u8], date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
+        Self { code, label: "redirect", body: String::new(), location: Some(location), date, changes }
+    }
+
+    /// Appends it to `out` as HTTP/1.1.
+    pub fn compose(&self, out: &mut Vec<u8>, close: bool, to_head: bool) {
+        let code = self.code;
+        let phrase = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
+        write!(out, "HTTP/1.1 {code} {phrase}\r\n").expect("writing to memory");
+        let close = close.then_some(("connection", &b"close"[..]));
+        for (name, value) in self.fields(self.body.len().to_string().as_bytes()).chain(close) {
             line(out, name.as_bytes(), value);
         }
+        out.extend_from_slice(b"\r\n");
+        if !to_head {
+            out.extend_from_slice(self.body.as_bytes());
+        }
     }
-    append(out, reply.changes);
-    if reply.close {
-        out.extend_from_slice(b"connection: close\r\n");
+
+    /// Its head for HTTP/2.
+    pub fn head(&self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(self.code).expect("it is one");
+        for (name, value) in self.fields(self.body.len().to_string().as_bytes()) {
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).expect("it was written here, or checked with the config");
+            response.headers_mut().append(name, HeaderValue::from_bytes(value).expect("as its name was"));
+        }
+        response
     }
-    out.extend_from_slice(b"\r\n");
+
+    /// Its content.
+    pub fn body(&self) -> &[u8] {
+        self.body.as_bytes()
+    }
+
+    fn fields<'f>(&'f self, length: &'f [u8]) -> impl Iterator<Item = (&'f str, &'f [u8])> {
+        let allow: &[u8] = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
+        let fields: [(&'f str, Option<&'f [u8]>); 6] = [
+            ("location", self.location),
+            ("content-type", (!self.body.is_empty()).then_some(b"text/plain")),
+            ("content-length", Some(length)),
+            ("x-serin-reason", Some(self.label.as_bytes())),
+            ("allow", (self.code == 405).then_some(allow)),
+            ("date", Some(self.date)),
+        ];
+        let stays = |name: &str| self.changes.is_none_or(|changes| !changes.drops(name));
+        let own = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let added = self.changes.into_iter().flat_map(HeaderChanges::appended);
+        own.filter(move |(name, _)| stays(name)).chain(added.map(|(name, value)| (name, value.as_bytes())))
+    }
 }

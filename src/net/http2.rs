@@ -148,8 +148,12 @@ impl Http2 {
         self.receives.as_mut().map_or(Poll::Ready(Ok(None)), |content| content.poll_trailers(cx))
     }
 
-    /// Sends as much content as the peer's window lets through.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    /// Sends as much content as the peer's window lets through; `end`: nothing follows these bytes, so the last of them
+    /// ends our side of the stream.
+    ///
+    /// # Errors
+    /// When the stream was reset, or its connection broke, or our side of it has ended.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8], end: bool) -> Poll<io::Result<usize>> {
         let Some(sends) = &mut self.sends else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
@@ -164,8 +168,14 @@ impl Http2 {
             };
         }
         let count = capacity.min(bytes.len());
-        sends.send_data(Bytes::copy_from_slice(&bytes[..count]), false).map_err(error_of)?;
+        let ends = end && count == bytes.len();
+        sends.send_data(Bytes::copy_from_slice(&bytes[..count]), ends).map_err(error_of)?;
         Poll::Ready(Ok(count))
+    }
+
+    /// Whether the peer's side is over, and everything of it has been read; false while trailers are to be taken.
+    pub fn has_ended(&self) -> bool {
+        self.received.is_empty() && self.receives.as_ref().is_some_and(RecvStream::is_end_stream)
     }
 
     /// Ends our content, with `trailers` if there are any.

@@ -97,6 +97,16 @@ impl Stream {
         matches!(self, Self::Tls(tls) if tls.has_unsent())
     }
 
+    /// Whether what is read here is known to be over already: an HTTP/2 stream says so with its last bytes.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Http2(stream) if stream.has_ended())
+    }
+
+    /// Whether the two sides of a TLS connection have agreed on HTTP/2 (RFC 9113 section 3.2).
+    pub fn agreed_on_http2(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.protocol() == Some(super::tls::HTTP2))
+    }
+
     /// Our end's address.
     ///
     /// # Errors
@@ -128,8 +138,25 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(tls) => tls.poll_write(cx, bytes),
-            Self::Http2(stream) => stream.poll_write(cx, bytes),
+            Self::Http2(stream) => stream.poll_send(cx, bytes, false),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = || pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, pieces),
+            Self::Tls(tls) => tls.poll_write_vectored(cx, pieces),
+            Self::Http2(stream) => stream.poll_send(cx, first(), false),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        !matches!(self, Self::Http2(_))
     }
 
     #[inline]

@@ -6,8 +6,8 @@ use super::body::Pump;
 use super::buffer::Buffer;
 use super::exchange::{End, Outgoing, Seen};
 use super::worker::Worker;
-use crate::http::{Outbound, Progress, ResponseHead, Transfer, Version, compose_response, slots};
-use crate::plan::HeaderChanges;
+use crate::http::{Outbound, Progress, ResponseHead, Transfer, Version, compose_response, response_head, slots};
+use crate::net::Stream;
 use std::time::Instant;
 
 /// How far the answer has come.
@@ -36,14 +36,14 @@ pub(super) enum Taken {
     Response(Response),
 }
 
-/// Takes the head at the beginning of `buffer`, and puts the client's in its place.
+/// Takes the head at the beginning of `buffer`, and puts the client's in its place, or sends it to an HTTP/2 client.
 pub(super) fn take_head(
     mut buffer: Buffer,
     worker: &Worker,
-    outgoing: &Outgoing,
-    changes: Option<&HeaderChanges>,
+    outgoing: &Outgoing<'_>,
     seen: &mut Seen,
     prelude: &mut Vec<u8>,
+    client: &mut Stream,
 ) -> Result<Taken, End> {
     let mut slots = slots();
     let parsed = ResponseHead::parse(buffer.unread(), &mut slots, outgoing.limits, outgoing.to_head);
@@ -71,10 +71,24 @@ pub(super) fn take_head(
         via: outgoing.via,
         date: &date,
         // An interim response is a word by the way; the one that the rule means is still to come.
-        changes: changes.filter(|_| !interim || switches),
+        changes: outgoing.changes.filter(|_| !interim || switches),
     };
-    let mut composed = worker.buffers.take_head();
     let (code, body, upstream_persists) = (head.code, head.body, head.persists);
+    if let Stream::Http2(stream) = client {
+        let sent = response_head(&head, &outbound).ok_or(End::BadResponse)?;
+        buffer.consume(length);
+        if interim {
+            stream.send_interim(sent).map_err(|_| End::ClientGone)?;
+            return Ok(Taken::Interim((!buffer.unread().is_empty()).then_some(buffer)));
+        }
+        seen.code = Some(code);
+        seen.head_at = Some(Instant::now());
+        let mut pump = Pump::new(body, transfer, outgoing.limits);
+        pump.accept(buffer, &worker.buffers).map_err(|_| End::BadResponse)?;
+        stream.send_response(sent, pump.ends_with_head()).map_err(|_| End::ClientGone)?;
+        return Ok(Taken::Response(Response::Body { pump, client_persists, upstream_persists }));
+    }
+    let mut composed = worker.buffers.take_head();
     if interim {
         // An HTTP/1.0 client knows no interim responses (RFC 9110 section 15.2).
         if outgoing.version == Version::Http11 {

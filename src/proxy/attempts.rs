@@ -59,7 +59,6 @@ pub(super) async fn attempts(
             }
         };
         let mut exchange = Exchange::new(worker, client, lease.stream(), &mut request.outgoing);
-        exchange.changes = request.filters.map(|filters| &filters.response);
         let end = poll_fn(|cx| exchange.poll(cx)).await;
         let seen = exchange.seen;
         let Some(end) = end else {

@@ -1,12 +1,15 @@
-//! Moves one body from one socket to the other, at the pace of the slower one.
+//! Moves one body from one connection to the other, at the pace of the slower one.
 //!
 //! A pump holds at most one buffer, and reads again only when what it read has been written: that is all of the
 //! backpressure. Between reads it holds nothing. Content is decoded in place and framed in place, in the room that
 //! every [`Buffer`] keeps free on both sides, so that one read makes one write.
 
 use super::buffer::{Buffer, Buffers};
-use crate::http::{BodyLength, ChunkError, Decoder, HeadLimits, Transfer};
-use crate::net::Stream;
+use crate::http::{
+    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, trailers_of_lines, trailers_that_pass,
+};
+use crate::net::{Http2, Stream};
+use http::HeaderMap;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,9 +22,13 @@ pub(super) struct Pump {
     transfer: Transfer,
     /// What has been read and framed and is being written.
     buffer: Option<Buffer>,
-    /// What is written after it: a last chunk with trailers.
+    /// What is written after it: a last chunk with trailers, or their lines alone where the sink is an HTTP/2 stream.
     tail: Vec<u8>,
     tail_written: usize,
+    /// Trailers from one HTTP/2 stream for another.
+    trailers: Option<Box<HeaderMap>>,
+    /// The sink is an HTTP/2 stream, and our side of it is still to be ended.
+    ends_stream: bool,
     /// What came after the body's end.
     extra: Option<Buffer>,
     /// Bytes that have gone to the sink.
@@ -34,6 +41,10 @@ enum Source {
     Sized(u64),
     Chunked(Decoder),
     UntilClose,
+    /// Until its HTTP/2 stream ends; `ended` when what was read last is the end.
+    Stream {
+        ended: bool,
+    },
     Over,
 }
 
@@ -69,14 +80,34 @@ impl Pump {
             BodyLength::Sized(length) => Source::Sized(length),
             BodyLength::Chunked => Source::Chunked(Decoder::new(limits)),
             BodyLength::UntilClose => Source::UntilClose,
+            // That it is as long as its head says, the protocol's own layer checks.
+            BodyLength::Stream(_) => Source::Stream { ended: false },
         };
-        let (tail, extra) = (Vec::new(), None);
-        Self { source, transfer, buffer: None, tail, tail_written: 0, extra, written: 0, waits_for: Side::Source }
+        Self {
+            source,
+            transfer,
+            buffer: None,
+            tail: Vec::new(),
+            tail_written: 0,
+            trailers: None,
+            ends_stream: transfer == Transfer::Stream,
+            extra: None,
+            written: 0,
+            waits_for: Side::Source,
+        }
+    }
+
+    /// Whether the head that is sent to an HTTP/2 stream ends it, there being no content and no trailers.
+    pub(super) fn ends_with_head(&mut self) -> bool {
+        let nothing = self.buffer.as_ref().is_none_or(|buffer| buffer.unread().is_empty());
+        let ends = matches!(self.source, Source::Over) && nothing && self.tail.is_empty() && self.trailers.is_none();
+        self.ends_stream &= !ends;
+        ends
     }
 
     /// Everything has been read and written.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.source, Source::Over) && self.buffer.is_none() && self.tail.is_empty()
+        matches!(self.source, Source::Over) && self.buffer.is_none() && self.tail.is_empty() && !self.ends_stream
     }
 
     /// Which socket the last [`poll`](Self::poll) that was pending waits for.
@@ -101,6 +132,12 @@ impl Pump {
         let (content, consumed) = match &mut self.source {
             Source::Over => (0, 0),
             Source::UntilClose => (read, read),
+            Source::Stream { ended } => {
+                if *ended {
+                    self.source = Source::Over;
+                }
+                (read, read)
+            }
             Source::Sized(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(read);
                 *left -= here as u64;
@@ -122,10 +159,10 @@ impl Pump {
             self.extra = Some(buffers.copy_of(&buffer.unread()[consumed..]));
         }
         buffer.used.end = buffer.used.start + content;
-        if self.transfer == Transfer::Chunked {
-            self.frame(&mut buffer);
-        } else {
-            self.tail.clear();
+        match self.transfer {
+            Transfer::Chunked => self.frame(&mut buffer),
+            Transfer::Stream => {}
+            Transfer::AsIs | Transfer::UntilClose => self.tail.clear(),
         }
         self.buffer = Some(buffer);
         Ok(())
@@ -184,6 +221,12 @@ impl Pump {
         sink: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<io::Result<()>> {
+        if self.ends_stream {
+            return match sink {
+                Stream::Http2(stream) => self.poll_send(cx, stream, buffers),
+                Stream::Plain(_) | Stream::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            };
+        }
         if let Some(buffer) = &mut self.buffer {
             while !buffer.unread().is_empty() {
                 let written = ready!(Pin::new(&mut *sink).poll_write(cx, buffer.unread()))?;
@@ -199,6 +242,28 @@ impl Pump {
         Pin::new(sink).poll_flush(cx)
     }
 
+    /// The same to an HTTP/2 stream, which the last byte ends if it can.
+    fn poll_send(&mut self, cx: &mut Context<'_>, sink: &mut Http2, buffers: &Buffers) -> Poll<io::Result<()>> {
+        let over = matches!(self.source, Source::Over);
+        let last = over && self.tail.is_empty() && self.trailers.is_none();
+        if let Some(buffer) = &mut self.buffer {
+            while !buffer.unread().is_empty() {
+                let sent = ready!(sink.poll_send(cx, buffer.unread(), last))?;
+                buffer.consume(sent);
+                self.written += sent as u64;
+                self.ends_stream = !(last && buffer.unread().is_empty());
+            }
+            self.buffer.take().into_iter().for_each(|buffer| buffers.give(buffer));
+        }
+        if over && self.ends_stream {
+            self.ends_stream = false;
+            let lines = std::mem::take(&mut self.tail);
+            let trailers = self.trailers.take().map(|trailers| *trailers).or_else(|| trailers_of_lines(&lines));
+            sink.finish(trailers).map_err(io::Error::other)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -208,7 +273,7 @@ impl Pump {
         ready!(source.poll_read_ready(cx)).map_err(|_| PumpError::Source)?;
         let mut buffer = buffers.take();
         let mut space = ReadBuf::new(buffer.space());
-        let polled = Pin::new(source).poll_read(cx, &mut space);
+        let polled = Pin::new(&mut *source).poll_read(cx, &mut space);
         let read = space.filled().len();
         match polled {
             Poll::Pending => {
@@ -217,16 +282,33 @@ impl Pump {
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(PumpError::Source)),
             Poll::Ready(Ok(())) if read == 0 => {
-                if !matches!(self.source, Source::UntilClose) {
-                    return Poll::Ready(Err(PumpError::Source));
+                match (&mut self.source, source) {
+                    (Source::UntilClose, _) => self.source = Source::Over,
+                    (Source::Stream { ended }, Stream::Http2(stream)) => {
+                        *ended = true;
+                        let trailers = ready!(stream.poll_trailers(cx)).map_err(|_| PumpError::Source)?;
+                        self.take_trailers(trailers);
+                    }
+                    _ => return Poll::Ready(Err(PumpError::Source)),
                 }
-                self.source = Source::Over;
                 Poll::Ready(self.accept(buffer, buffers))
             }
             Poll::Ready(Ok(())) => {
                 buffer.filled(read);
+                if let (Source::Stream { ended }, Stream::Http2(stream)) = (&mut self.source, source) {
+                    *ended = stream.has_ended();
+                }
                 Poll::Ready(self.accept(buffer, buffers))
             }
+        }
+    }
+
+    /// Trailers that came over HTTP/2, for whatever goes out.
+    fn take_trailers(&mut self, trailers: Option<HeaderMap>) {
+        match (trailers, self.transfer) {
+            (Some(trailers), Transfer::Stream) => self.trailers = trailers_that_pass(trailers).map(Box::new),
+            (Some(trailers), Transfer::Chunked) => compose_trailers(&mut self.tail, &trailers),
+            _ => {}
         }
     }
 }

@@ -3,10 +3,9 @@
 use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, compose_reply, slots};
+use crate::http::{HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
 use crate::net::Stream;
 use crate::net::proxy_protocol::Addresses;
-use crate::plan::HeaderChanges;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +37,8 @@ pub(super) enum Ended {
     Closed,
     /// What came is no request.
     Refused(Refusal),
+    /// What came is how an HTTP/2 connection begins.
+    Http2,
 }
 
 impl Client {
@@ -96,6 +97,7 @@ impl Client {
         }
         let bytes = buffer.unread();
         match scan.find_end(bytes).map_err(Ended::Refused)? {
+            Some(HTTP2_PREFACE_HEAD) if PREFACE.starts_with(&bytes[..HTTP2_PREFACE_HEAD]) => Err(Ended::Http2),
             Some(length) if length <= limits.bytes => Ok(Some(length)),
             None if bytes.len() <= limits.bytes => {
                 // What is no request already need not be waited for.
@@ -104,6 +106,8 @@ impl Client {
                 }
                 match RequestHead::parse(bytes, &mut slots(), limits) {
                     Ok(Progress::Partial | Progress::Complete(..)) => Ok(None),
+                    // Its version is refused before it is whole.
+                    Err(_) if PREFACE.starts_with(bytes) => Ok(None),
                     Err(refusal) => Err(Ended::Refused(refusal)),
                 }
             }
@@ -130,33 +134,63 @@ impl Client {
         polled.map_ok(|()| read)
     }
 
-    /// Whether the client hung up while its response is on the way. Reads ahead at most one buffer, and only then
-    /// sees the end: that is how a hang-up is told from the next request.
+    /// Whether the client hung up while its response is on the way. Over HTTP/1.1 this reads ahead at most one buffer,
+    /// and only then sees the end: that is how a hang-up is told from the next request.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>, buffers: &Buffers) -> bool {
+        if let Stream::Http2(stream) = &mut self.stream {
+            return stream.poll_reset(cx).is_ready();
+        }
         self.input.is_none() && matches!(self.poll_fill(cx, buffers), Poll::Ready(Ok(0) | Err(_)))
     }
 
-    /// Sends a response of Serin's own; whether all of it was taken. `changes` are those of the request's rule.
-    pub(super) fn reply<'a>(
-        &'a mut self,
-        worker: &'a Worker,
-        reason: Reason,
-        close: bool,
-        to_head: bool,
-        changes: Option<&HeaderChanges>,
-    ) -> impl Future<Output = bool> + use<'a> {
-        let mut reply = worker.buffers.take_head();
-        compose_reply(&mut reply, reason, &Reply { close, to_head, date: &worker.date(), changes });
-        self.say(worker, reply)
+    /// Begins a response of Serin's own: what is left to [`send`](Self::send), unless that cannot be any more.
+    pub(super) fn begin(&mut self, worker: &Worker, reply: &Reply<'_>, close: bool, to_head: bool) -> Option<Vec<u8>> {
+        let mut bytes = worker.buffers.take_head();
+        match &mut self.stream {
+            Stream::Http2(stream) => {
+                let content = if to_head { &[] } else { reply.body() };
+                stream.send_response(reply.head(), content.is_empty()).ok()?;
+                bytes.extend_from_slice(content);
+            }
+            Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close, to_head),
+        }
+        Some(bytes)
     }
 
-    /// Sends a whole response that was composed here; whether all of it was taken.
-    pub(super) async fn say(&mut self, worker: &Worker, reply: Vec<u8>) -> bool {
+    /// Answers a request that is not read any further; whether all of the answer was taken.
+    pub(super) fn refuse<'a>(
+        &'a mut self,
+        worker: &'a Worker,
+        refusal: Refusal,
+    ) -> impl Future<Output = bool> + use<'a> {
+        let begun = self.begin_refusal(worker, refusal, true, false);
+        self.send(worker, begun)
+    }
+
+    /// Begins to say why a request is refused. A malformed one is no more than an error of its HTTP/2 stream (RFC 9113
+    /// section 8.1.1).
+    pub(super) fn begin_refusal(
+        &mut self,
+        worker: &Worker,
+        refusal: Refusal,
+        close: bool,
+        to_head: bool,
+    ) -> Option<Vec<u8>> {
+        if let (Stream::Http2(stream), Refusal::Malformed) = (&mut self.stream, refusal) {
+            stream.reset(h2::Reason::PROTOCOL_ERROR);
+            return None;
+        }
+        self.begin(worker, &Reply::new(Reason::Refused(refusal), &worker.date(), None), close, to_head)
+    }
+
+    /// Sends the rest of a response of Serin's own; whether all of it was taken.
+    pub(super) async fn send(&mut self, worker: &Worker, begun: Option<Vec<u8>>) -> bool {
+        let Some(bytes) = begun else { return false };
         self.deadline.set(worker.limits().1.idle);
         let mut sent = 0;
         let done = poll_fn(|cx| {
-            while sent < reply.len() {
-                match Pin::new(&mut self.stream).poll_write(cx, &reply[sent..]) {
+            while sent < bytes.len() {
+                match self.poll_write_last(cx, &bytes[sent..]) {
                     Poll::Ready(Ok(count)) => sent += count,
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
                     Poll::Pending if self.deadline.passed() => return Poll::Ready(false),
@@ -169,8 +203,16 @@ impl Client {
             }
         })
         .await;
-        worker.buffers.give_head(reply);
+        worker.buffers.give_head(bytes);
         done
+    }
+
+    /// Writes the last bytes of a response, behind which an HTTP/2 stream ends.
+    fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Http2(stream) => stream.poll_send(cx, bytes, true),
+            stream => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     /// Closes gently: a client that is still sending would otherwise lose the response to a reset (RFC 9112 section
@@ -209,5 +251,10 @@ impl Client {
     }
 }
 
+/// What an HTTP/2 connection begins with (RFC 9113 section 3.4): made to look like a request that no server of HTTP/1.1
+/// takes for one.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The length of what looks like a request's head in it.
+const HTTP2_PREFACE_HEAD: usize = 18;
 /// Up to this length an unfinished head is looked at for early errors each time more of it comes.
 const EARLY_CHECK: usize = 1_024;

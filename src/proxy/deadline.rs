@@ -7,8 +7,9 @@
 
 use slab::Slab;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// How coarse the wheel is.
@@ -126,9 +127,17 @@ impl Entry {
 
 impl Deadline {
     /// Names the task that is woken.
-    pub(super) fn watch(&self, cx: &Context<'_>) {
+    fn watch(&self, cx: &Context<'_>) {
         let mut entries = self.deadlines.entries.borrow_mut();
         entries[self.key].waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
+    }
+
+    /// Names the task that awaits this.
+    pub(super) fn watch_here(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            self.watch(cx);
+            Poll::Ready(())
+        })
     }
 
     /// Sets or, with `None`, lifts the deadline.

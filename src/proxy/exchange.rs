@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A request, composed for the backend.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request or the plan")]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<'p> {
     /// The head, unless it stands before the body's first bytes in the pump.
     pub(super) head: Vec<u8>,
     /// The body.
@@ -34,7 +34,9 @@ pub(super) struct Outgoing {
     /// Other protocols are offered; the `head` stays apart from the body, to say later which.
     pub(super) upgrades: bool,
     pub(super) limits: HeadLimits,
-    pub(super) timeouts: Timeouts,
+    pub(super) timeouts: &'p Timeouts,
+    /// What its rule does to the fields of the response.
+    pub(super) changes: Option<&'p HeaderChanges>,
     pub(super) via: bool,
 }
 
@@ -77,13 +79,11 @@ pub(super) struct Seen {
 }
 
 /// One request on one connection.
-pub(super) struct Exchange<'a> {
+pub(super) struct Exchange<'a, 'p> {
     pub(super) worker: &'a Worker,
     pub(super) client: &'a mut Client,
     pub(super) upstream: &'a mut Stream,
-    pub(super) outgoing: &'a mut Outgoing,
-    /// What is done to the fields of the response.
-    pub(super) changes: Option<&'a HeaderChanges>,
+    pub(super) outgoing: &'a mut Outgoing<'p>,
     pub(super) seen: Seen,
     head_sent: usize,
     /// The backend takes no more of the request; it may have answered all the same.
@@ -106,19 +106,18 @@ enum Stage {
     UpstreamBody,
 }
 
-impl<'a> Exchange<'a> {
+impl<'a, 'p> Exchange<'a, 'p> {
     pub(super) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
         upstream: &'a mut Stream,
-        outgoing: &'a mut Outgoing,
+        outgoing: &'a mut Outgoing<'p>,
     ) -> Self {
         Self {
             worker,
             client,
             upstream,
             outgoing,
-            changes: None,
             seen: Seen::default(),
             head_sent: 0,
             request_failed: false,
@@ -147,7 +146,8 @@ impl<'a> Exchange<'a> {
             self.seen.over_at = self.seen.head_at.filter(|_| head_is_new);
             return Poll::Ready(end);
         }
-        if self.outgoing.body.is_over() && self.client.poll_gone(cx, &self.worker.buffers) {
+        let may_be_gone = self.outgoing.body.is_over() || matches!(self.client.stream, Stream::Http2(_));
+        if may_be_gone && self.client.poll_gone(cx, &self.worker.buffers) {
             return Poll::Ready(Some(End::ClientGone));
         }
         self.enter_stage();
@@ -245,7 +245,14 @@ impl<'a> Exchange<'a> {
         let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
         loop {
             if let Some(buffer) = held.take() {
-                match take_head(buffer, self.worker, self.outgoing, self.changes, &mut self.seen, &mut self.prelude)? {
+                match take_head(
+                    buffer,
+                    self.worker,
+                    self.outgoing,
+                    &mut self.seen,
+                    &mut self.prelude,
+                    &mut self.client.stream,
+                )? {
                     Taken::Response(response) => {
                         self.response = response;
                         return Poll::Ready(Ok(()));
@@ -317,7 +324,7 @@ impl<'a> Exchange<'a> {
         };
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
-            let timeouts = &self.outgoing.timeouts;
+            let timeouts = self.outgoing.timeouts;
             self.client.deadline.set(match stage {
                 Stage::ClientBody | Stage::ClientTakes => timeouts.idle,
                 Stage::UpstreamTakes | Stage::Head => timeouts.response_head,

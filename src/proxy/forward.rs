@@ -3,10 +3,10 @@
 use super::attempts::attempts;
 use super::client::Client;
 use super::outcome::Outcome;
-use super::request::{Answer, Forwarded, TurnedAway};
+use super::request::{Answer, Arrived, Forwarded, TurnedAway};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
-use crate::http::{Reason, Reply, compose_redirect, compose_reply};
+use crate::http::{Reason, Reply};
 use crate::stats::{Cause, Exchange as Record};
 use std::rc::Rc;
 use std::time::Instant;
@@ -26,15 +26,15 @@ pub(super) enum Next {
     Tunnel(Box<Tunnel>),
 }
 
-/// Forwards the request whose head is the first `length` bytes of the client's input.
-pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: usize) -> Next {
+/// Forwards a request of the client's.
+pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: Arrived) -> Next {
     let start = Instant::now();
     let current = worker.current();
-    let mut request = match Forwarded::new(worker, &current.snapshot, client, length) {
+    let mut request = match Forwarded::new(worker, &current.snapshot, client, &arrived) {
         Ok(request) => request,
         Err(turned_away) => {
-            let (response, next) = turn_away(worker, turned_away);
-            return if client.say(worker, response).await { next } else { Next::Close };
+            let (begun, next) = turn_away(worker, client, turned_away);
+            return if client.send(worker, begun).await { next } else { Next::Close };
         }
     };
     client.deadline.bound(request.outgoing.timeouts.request);
@@ -55,27 +55,29 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, length: us
         None => outcome.next,
         Some(reason) => {
             let close = !matches!(outcome.next, Next::Request);
-            let changes = request.filters.map(|filters| &filters.response);
-            if client.reply(worker, reason, close, to_head, changes).await { outcome.next } else { Next::Close }
+            let changes = request.outgoing.changes;
+            let begun = client.begin(worker, &Reply::new(reason, &worker.date(), changes), close, to_head);
+            if client.send(worker, begun).await { outcome.next } else { Next::Close }
         }
     }
 }
 
-/// What a request that gets no backend is answered, and what becomes of its connection then.
-fn turn_away(worker: &Worker, turned_away: TurnedAway<'_>) -> (Vec<u8>, Next) {
+/// Begins to answer a request that gets no backend; what becomes of its connection then.
+fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway<'_>) -> (Option<Vec<u8>>, Next) {
     let TurnedAway { answer, changes, persists, to_head } = turned_away;
-    let persists = persists && !worker.draining();
-    let reply = Reply { close: !persists, to_head, date: &worker.date(), changes };
-    let mut response = worker.buffers.take_head();
-    match answer {
-        Answer::Reply(reason) => {
+    let (persists, date) = (persists && !worker.draining(), worker.date());
+    let begun = match answer {
+        Answer::Reason(reason) => {
             worker.counters.refused(reason.code());
-            compose_reply(&mut response, reason, &reply);
+            match reason {
+                Reason::Refused(refusal) => client.begin_refusal(worker, refusal, !persists, to_head),
+                _ => client.begin(worker, &Reply::new(reason, &date, changes), !persists, to_head),
+            }
         }
         Answer::Redirect { code, location } => {
             worker.counters.redirected(code);
-            compose_redirect(&mut response, code, &location, &reply);
+            client.begin(worker, &Reply::redirect(code, &location, &date, changes), !persists, to_head)
         }
-    }
-    (response, if persists { Next::Request } else { Next::Linger })
+    };
+    (begun, if persists { Next::Request } else { Next::Linger })
 }

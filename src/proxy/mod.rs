@@ -17,6 +17,7 @@ mod deadline;
 mod exchange;
 mod forward;
 mod handshake;
+mod http2;
 mod listen;
 mod outcome;
 mod proxy_header;

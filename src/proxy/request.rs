@@ -8,15 +8,22 @@ use super::worker::{Worker, head_limits};
 use crate::http::{
     BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, location, slots,
 };
-use crate::plan::{Filters, HeaderChanges, RuleFilters, RuleId, Snapshot};
+use crate::plan::{HeaderChanges, RuleFilters, RuleId, Snapshot};
 use crate::stats::Shard;
+use http::request::Parts;
+
+/// A request that has come as far as its head.
+pub(super) enum Arrived {
+    /// The head is this many bytes at the beginning of the client's input.
+    Http1(usize),
+    /// The content, if any, is the client's stream.
+    Http2(Box<Parts>),
+}
 
 /// A request that has a backend.
 pub(super) struct Forwarded<'p> {
     pub(super) choice: Choice,
-    pub(super) outgoing: Outgoing,
-    /// What is done on the way there and back.
-    pub(super) filters: Option<&'p Filters>,
+    pub(super) outgoing: Outgoing<'p>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
@@ -33,7 +40,7 @@ pub(super) struct TurnedAway<'p> {
 
 /// What a request that gets no backend is answered.
 pub(super) enum Answer {
-    Reply(Reason),
+    Reason(Reason),
     Redirect { code: u16, location: Vec<u8> },
 }
 
@@ -43,27 +50,36 @@ impl<'p> Forwarded<'p> {
         worker: &Worker,
         snapshot: &'p Snapshot,
         client: &mut Client,
-        length: usize,
+        arrived: &Arrived,
     ) -> Result<Self, TurnedAway<'p>> {
-        let mut input = client.input.take().expect("a head has been found in it");
+        let input = client.input.take();
         let limits = head_limits(snapshot);
-        let mut slots = slots();
+        let (mut slots, mut lines) = (slots(), Vec::new());
         let refused = |refusal| {
-            let answer = Answer::Reply(Reason::Refused(refusal));
+            let answer = Answer::Reason(Reason::Refused(refusal));
             TurnedAway { answer, changes: None, persists: false, to_head: false }
         };
-        let head = match RequestHead::parse(&input.unread()[..length], &mut slots, limits) {
-            Ok(Progress::Complete(head, _)) => head,
-            Ok(Progress::Partial) => return Err(refused(Refusal::Malformed)),
-            Err(refusal) => return Err(refused(refusal)),
+        let head = match arrived {
+            Arrived::Http1(length) => {
+                let bytes = input.as_ref().expect("a head has been found in it").unread();
+                match RequestHead::parse(&bytes[..*length], &mut slots, limits) {
+                    Ok(Progress::Complete(head, _)) => Ok(head),
+                    Ok(Progress::Partial) => Err(Refusal::Malformed),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Arrived::Http2(parts) => RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits),
         };
+        let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
         let choice = match choose(snapshot, &head, client.peer.ip(), worker.random()) {
             Ok(choice) => choice,
             Err(no_choice) => {
                 let turned_away = TurnedAway::new(no_choice, snapshot, client, &head);
-                input.consume(length);
-                client.input = (!input.unread().is_empty()).then_some(input);
+                if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
+                    input.consume(*length);
+                    client.input = (!input.unread().is_empty()).then_some(input);
+                }
                 return Err(turned_away);
             }
         };
@@ -90,25 +106,28 @@ impl<'p> Forwarded<'p> {
             persists: head.persists(),
             upgrades: head.upgrades,
             limits,
-            timeouts: plan.timeouts,
+            timeouts: &plan.timeouts,
+            changes: filters.map(|filters| &filters.response),
             via: plan.headers.via,
         };
-        input.consume(length);
-        if input.unread().is_empty() {
-            worker.buffers.give(input);
-        } else if bodyless {
-            client.input = Some(input);
-        } else {
-            let malformed = outgoing.body.accept(input, &worker.buffers).is_err();
-            if malformed {
-                return Err(refused(Refusal::Chunk));
-            }
-            client.input = outgoing.body.take_extra();
-            if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
-                outgoing.head.clear();
+        if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
+            input.consume(*length);
+            if input.unread().is_empty() {
+                worker.buffers.give(input);
+            } else if bodyless {
+                client.input = Some(input);
+            } else {
+                let malformed = outgoing.body.accept(input, &worker.buffers).is_err();
+                if malformed {
+                    return Err(refused(Refusal::Chunk));
+                }
+                client.input = outgoing.body.take_extra();
+                if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                    outgoing.head.clear();
+                }
             }
         }
-        Ok(Self { choice, outgoing, filters, replayable })
+        Ok(Self { choice, outgoing, replayable })
     }
 
     /// Where it is counted.
@@ -131,7 +150,7 @@ impl<'p> TurnedAway<'p> {
         };
         let filters = rule.map(filters);
         Self {
-            answer: redirect(filters, client, head).unwrap_or(Answer::Reply(reason)),
+            answer: redirect(filters, client, head).unwrap_or(Answer::Reason(reason)),
             changes: filters.map(|filters| &filters.response),
             persists: head.persists() && head.body == BodyLength::Sized(0),
             to_head: head.method == "HEAD",

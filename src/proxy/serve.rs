@@ -3,16 +3,16 @@
 use super::client::{Client, Ended};
 use super::forward::{Next, forward};
 use super::handshake::handshake;
+use super::http2;
 use super::proxy_header::read_header;
+use super::request::Arrived;
 use super::worker::Worker;
-use crate::http::Reason;
+use crate::http::Refusal;
 use crate::net::proxy_protocol::Addresses;
 use crate::net::tls::Tls;
 use crate::net::{Beginning, Stream};
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::Poll;
 use tokio::net::TcpStream;
 
 /// Serves the client at the other end of `socket`, which begins as `beginning` says, until it is closed.
@@ -20,11 +20,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Begi
     // A socket that has no address any more was reset before its turn came.
     let Ok(local) = socket.local_addr() else { return };
     let deadline = worker.deadlines.register();
-    poll_fn(|cx| {
-        deadline.watch(cx);
-        Poll::Ready(())
-    })
-    .await;
+    deadline.watch_here().await;
     let mut ends = Addresses { source: peer, destination: local };
     if beginning.proxied {
         let Some(told) = read_header(&worker, &deadline, &socket, ends).await else { return };
@@ -40,15 +36,27 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Begi
         }
     };
     let mut client = Client { stream, peer, local, input: None, deadline };
+    let mut is_fresh = true;
     let mut next = Next::Request;
+    if client.stream.agreed_on_http2() {
+        return Box::pin(http2::serve(worker, client)).await;
+    }
     loop {
         next = match next {
             Next::Request => match client.read_head(&worker).await {
-                Ok(length) => forward(&worker, &mut client, length).await,
+                Ok(length) => {
+                    is_fresh = false;
+                    forward(&worker, &mut client, Arrived::Http1(length)).await
+                }
                 Err(Ended::Closed) => break,
-                Err(Ended::Refused(refusal)) => {
+                // Over TLS it is agreed upon in the handshake or not at all (RFC 9113 section 3.2).
+                Err(Ended::Http2) if is_fresh && !client.stream.is_secure() => {
+                    return Box::pin(http2::serve(worker, client)).await;
+                }
+                Err(ended) => {
+                    let refusal = if let Ended::Refused(refusal) = ended { refusal } else { Refusal::Version };
                     worker.counters.refused(refusal.code());
-                    client.reply(&worker, Reason::Refused(refusal), true, false, None).await;
+                    client.refuse(&worker, refusal).await;
                     Next::Linger
                 }
             },

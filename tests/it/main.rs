@@ -5,6 +5,7 @@ mod events;
 mod filters;
 mod harness;
 mod harness_tests;
+mod http2;
 mod judge;
 mod lifecycle;
 mod proxy_protocol;

@@ -39,9 +39,9 @@ impl Connector {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from((*identity.key).clone())))
             }
         };
-        config.alpn_protocols = super::protocols();
+        config.alpn_protocols = super::offer(&[super::HTTP1]);
         let mut http2 = config.clone();
-        http2.alpn_protocols = vec![b"h2".to_vec()];
+        http2.alpn_protocols = super::offer(&[super::HTTP2]);
         Ok(Self { config: Arc::new(config), http2: Arc::new(http2), name })
     }
 

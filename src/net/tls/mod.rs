@@ -32,9 +32,12 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-/// HTTP/1.1, by its ALPN name (RFC 7301), both ways: a peer that insists on anything else is told so in the handshake.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// HTTP/1.1 by its ALPN name (RFC 7301).
+pub const HTTP1: &[u8] = b"http/1.1";
+/// HTTP/2 by its ALPN name (RFC 9113 section 3.2).
+pub const HTTP2: &[u8] = b"h2";
 
-fn protocols() -> Vec<Vec<u8>> {
-    PROTOCOLS.map(<[u8]>::to_vec).into()
+/// What is offered in a handshake: a peer that insists on anything else is told so there.
+fn offer(protocols: &[&[u8]]) -> Vec<Vec<u8>> {
+    protocols.iter().map(|name| name.to_vec()).collect()
 }

@@ -39,7 +39,8 @@ pub fn tickets() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
 }
 
 /// What a listener says in handshakes: TLS 1.2 and 1.3, with one of `identities`, of which there is at least one, to
-/// clients with a certificate of `clients`, if given, or to all.
+/// clients with a certificate of `clients`, if given, or to all; about one of `protocols`, by their ALPN names, the first
+/// rather than the last.
 ///
 /// # Errors
 /// When `clients` has nothing in it.
@@ -47,6 +48,7 @@ pub fn server_config(
     identities: Vec<Identity>,
     clients: Option<RootCertStore>,
     tickets: Arc<dyn ProducesTickets>,
+    protocols: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = super::provider();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
@@ -58,7 +60,7 @@ pub fn server_config(
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(Certificates(identities)));
-    config.alpn_protocols = super::protocols();
+    config.alpn_protocols = super::offer(protocols);
     config.ticketer = tickets;
     // A store of sessions would be a lock that all workers share, and the tickets do without.
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -86,6 +86,21 @@ impl Tls {
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_flush(cx))?;
         let taken = self.session.writer().write(bytes)?;
+        self.send_taken(cx, taken)
+    }
+
+    /// The same with bytes in several pieces.
+    pub(crate) fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(cx))?;
+        let taken = self.session.writer().write_vectored(pieces)?;
+        self.send_taken(cx, taken)
+    }
+
+    fn send_taken(&mut self, cx: &mut Context<'_>, taken: usize) -> Poll<io::Result<usize>> {
         let mut has_sent = false;
         while self.session.wants_write() {
             match self.session.write_tls(&mut Socket { socket: &mut self.socket, cx }) {
@@ -96,6 +111,11 @@ impl Tls {
             }
         }
         Poll::Ready(Ok(taken))
+    }
+
+    /// What the two sides have agreed to speak (RFC 7301), if they said anything about it.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        self.session.alpn_protocol()
     }
 
     /// Sends what was taken.

@@ -25,7 +25,7 @@ pub(crate) async fn pair() -> (Stream, Stream) {
         names: vec!["test".into()],
         not_after: SystemTime::UNIX_EPOCH,
     };
-    let config = server_config(vec![identity], None, tickets().unwrap()).unwrap();
+    let config = server_config(vec![identity], None, tickets().unwrap(), &[super::HTTP1]).unwrap();
     let name = ServerName::try_from("test").unwrap();
     let connector = Connector::new(Arc::new(roots), None, Some(name)).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -56,13 +56,11 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
     };
     let with_ids = || rollouts.iter().enumerate();
     let (stable, canary) = (|i| BackendId::new(2 * i), |i| BackendId::new(2 * i + 1));
+    let part = |backend, weight| BackendRef { backend, weight };
     let rule = |i: usize| Rule {
         route: RouteId::new(0),
         name: rollouts[i].0.into(),
-        backend_refs: vec![
-            BackendRef { backend: stable(i), weight: 90 },
-            BackendRef { backend: canary(i), weight: 10 },
-        ],
+        backend_refs: vec![part(stable(i), 90), part(canary(i), 10)],
         filters: RuleFilters::default(),
         rollout: Some(RolloutId::new(i)),
     };

@@ -122,7 +122,6 @@ const HEADS: &[(&str, &str, Fate)] = &[
     ("http/1.1", "GET / http/1.1\r\nHost: t", VERSION),
     ("HTTP/1,1", "GET / HTTP/1,1\r\nHost: t", VERSION),
     ("ICY/1.1", "GET / ICY/1.1\r\nHost: t", VERSION),
-    ("HTTP/2's preface", "PRI * HTTP/2.0", VERSION),
     ("field without a colon", "GET / HTTP/1.1\r\nHost: t\r\nabc", BAD),
     ("field without a name", "GET / HTTP/1.1\r\nHost: t\r\n: x", BAD),
     ("field with a bad name", "GET / HTTP/1.1\r\nHost: t\r\nX(y): z", BAD),

@@ -1,0 +1,160 @@
+//! HTTP/2 messages (RFC 9113 section 8): a request's head as [`RequestHead`], which all that follows reads, and a
+//! response's head as the [`h2`](https://docs.rs/h2) crate sends it.
+//!
+//! What came over HTTP/2 is held to the same rules as what came over HTTP/1.1, since it may go on as HTTP/1.1. The h2
+//! crate has refused before: upper case in names, fields about the connection, pseudo-header fields that are unknown,
+//! repeated, missing or late, and content that is not as long as its head says.
+
+use super::compose::{Outbound, dropped};
+use super::field::{Connection, Field, FieldLines, list, named_by_connection};
+use super::head::{BodyLength, Facts, HeadLimits, MAX_FIELDS, RequestHead, ResponseHead, Version};
+use super::reply::Refusal;
+use super::target::{Authority, Target};
+use crate::plan::HeaderChanges;
+use ::http::header::{DATE, VIA};
+use ::http::request::Parts;
+use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+impl<'h, 'b> RequestHead<'h, 'b> {
+    /// Reads the head of an HTTP/2 request, with `lines` for its fields; `bodyless`: its stream has ended with it.
+    ///
+    /// # Errors
+    /// What is wrong with it. [`Refusal::Malformed`] is a stream error (RFC 9113 section 8.1.1).
+    pub fn of_http2(
+        parts: &'b Parts,
+        bodyless: bool,
+        lines: &'h mut Vec<httparse::Header<'b>>,
+        limits: HeadLimits,
+    ) -> Result<Self, Refusal> {
+        let fields = field_lines(&parts.headers, lines, limits)?;
+        let method = parts.method.as_str();
+        let target = target(parts)?;
+        let length = method.len() + target.path.len() + target.query.map_or(0, str::len);
+        if length + fields.0.iter().map(|line| line.name.len() + line.value.len() + 4).sum::<usize>() > limits.bytes {
+            return Err(Refusal::HeadTooLarge);
+        }
+        let facts = Facts::of_request(fields, Version::Http2)?;
+        let authority = authority(parts, facts.host)?;
+        Ok(Self {
+            method,
+            path: target.path,
+            query: target.query,
+            authority: Some(authority.whole),
+            host: authority.host,
+            version: Version::Http2,
+            fields,
+            body: if bodyless { BodyLength::Sized(0) } else { BodyLength::Stream(facts.content_length) },
+            expects_continue: facts.expects_continue,
+            takes_trailers: facts.takes_trailers,
+            upgrades: false,
+            crumbs: fields.0.iter().filter(|line| line.name == "cookie").count() > 1,
+            connection: Connection::default(),
+        })
+    }
+}
+
+/// The field lines. Spaces around a value are malformed (RFC 9113 section 8.2.1).
+fn field_lines<'h, 'b>(
+    fields: &'b HeaderMap,
+    lines: &'h mut Vec<httparse::Header<'b>>,
+    limits: HeadLimits,
+) -> Result<FieldLines<'h, 'b>, Refusal> {
+    if fields.len() > limits.fields.min(MAX_FIELDS) {
+        return Err(Refusal::TooManyFields);
+    }
+    lines.extend(fields.iter().map(|(name, value)| httparse::Header { name: name.as_str(), value: value.as_bytes() }));
+    let is_padded = |line: &httparse::Header<'_>| line.value.trim_ascii().len() < line.value.len();
+    if lines.iter().any(is_padded) { Err(Refusal::Malformed) } else { Ok(FieldLines(lines)) }
+}
+
+/// A path, or `*` where that is one; never another address (RFC 9113 section 8.3.1).
+fn target(parts: &Parts) -> Result<Target<'_>, Refusal> {
+    let method = parts.method.as_str();
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let scheme_is_ours = parts.uri.scheme_str().is_none_or(|scheme| scheme == "http" || scheme == "https");
+    if method != "CONNECT" && (!scheme_is_ours || !(target.starts_with('/') || target == "*")) {
+        return Err(Refusal::Malformed);
+    }
+    Target::parse(method, target).map_err(|refusal| match refusal {
+        Refusal::Connect => refusal,
+        _ => Refusal::Malformed,
+    })
+}
+
+/// `:authority`, or else `Host`; one of them has to be there, and both must say the same (RFC 9113 section 8.3.1).
+fn authority<'b>(parts: &'b Parts, host: Option<Authority<'b>>) -> Result<Authority<'b>, Refusal> {
+    let Some(authority) = parts.uri.authority() else { return host.ok_or(Refusal::Malformed) };
+    let authority = Authority::parse(authority.as_str().as_bytes()).filter(|authority| !authority.host.is_empty());
+    authority
+        .filter(|authority| host.is_none_or(|host| host.whole.eq_ignore_ascii_case(authority.whole)))
+        .ok_or(Refusal::Malformed)
+}
+
+/// The head that an HTTP/2 client is sent; `None` when a field cannot be sent.
+pub fn response_head(head: &ResponseHead<'_, '_>, outbound: &Outbound<'_>) -> Option<Response<()>> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(head.code).ok()?;
+    let fields = response.headers_mut();
+    fields.reserve(head.fields.0.len() + 2);
+    for sent in head.fields.0 {
+        let field = Field::of(sent.name);
+        let kept = match field {
+            // RFC 9110 section 8.6: neither a 1xx nor a 204 has one.
+            Field::ContentLength => head.code >= 200 && head.code != 204 && !fields.contains_key(sent.name),
+            Field::Connection | Field::TransferEncoding | Field::Te | Field::Upgrade | Field::HopByHop => false,
+            Field::Date => !fields.contains_key(DATE),
+            _ => true,
+        };
+        let named = head.connection.names_fields && named_by_connection(head.fields, sent.name);
+        if kept && !named && !dropped(outbound.changes, sent.name) {
+            // A `Content-Length` that lists one value several times is passed on as that value.
+            let repeated = if field == Field::ContentLength { list(sent.value).next() } else { None };
+            append(fields, sent.name, repeated.unwrap_or(sent.value))?;
+        }
+    }
+    if head.code >= 200 && !fields.contains_key(DATE) && !dropped(outbound.changes, "date") {
+        fields.insert(DATE, HeaderValue::from_bytes(outbound.date).ok()?);
+    }
+    if outbound.via && !dropped(outbound.changes, "via") {
+        fields.append(VIA, HeaderValue::from_static("1.1 serin"));
+    }
+    for (name, value) in outbound.changes.into_iter().flat_map(HeaderChanges::appended) {
+        append(fields, name, value.as_bytes())?;
+    }
+    Some(response)
+}
+
+fn append(fields: &mut HeaderMap, name: &str, value: &[u8]) -> Option<()> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    fields.try_append(name, HeaderValue::from_bytes(value).ok()?).ok().map(|_| ())
+}
+
+/// Appends the trailer fields that a proxy passes on to `out`, a line each: for HTTP/1.1.
+pub fn compose_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
+    for (name, value) in trailers.iter().filter(|(name, _)| Field::of(name.as_str()).may_trail()) {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes().trim_ascii());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The trailer fields of lines such as [`compose_trailers`] and
+/// [`Decoder::compose_trailers`](super::Decoder::compose_trailers) write; `None` when there are none.
+pub fn trailers_of_lines(lines: &[u8]) -> Option<HeaderMap> {
+    let mut trailers = HeaderMap::new();
+    for line in lines.split(|&byte| byte == b'\n').filter_map(|line| line.strip_suffix(b"\r")) {
+        let (name, value) = line.split_at(memchr::memchr(b':', line)?);
+        append(&mut trailers, std::str::from_utf8(name).ok()?, value[1..].trim_ascii())?;
+    }
+    (!trailers.is_empty()).then_some(trailers)
+}
+
+/// Those of `trailers` that a proxy passes on; `None` when there are none.
+pub fn trailers_that_pass(mut trailers: HeaderMap) -> Option<HeaderMap> {
+    let barred = |trailers: &HeaderMap| trailers.keys().find(|name| !Field::of(name.as_str()).may_trail()).cloned();
+    while let Some(name) = barred(&trailers) {
+        trailers.remove(name);
+    }
+    (!trailers.is_empty()).then_some(trailers)
+}

@@ -1,0 +1,3 @@
+//! HTTP/2 on listeners, with clients that people use and with frames written by hand.
+
+mod peers;
