@@ -17,8 +17,8 @@ mod tls;
 
 pub(super) use backends::{CircuitBreaker, GrpcHealth, HealthCheck, OutlierDetection, SuccessRate};
 pub(super) use filters::{
-    Filter, FilterType, HeaderField, HeaderModifier, PathModifier, PathModifierType, RequestRedirect, Scheme,
-    UrlRewrite,
+    Filter, FilterType, Fraction, HeaderField, HeaderModifier, PathModifier, PathModifierType, RequestMirror,
+    RequestRedirect, Scheme, UrlRewrite,
 };
 pub(super) use grpc::{Grpc, StatusText};
 pub(super) use limits::{Limit, Prometheus};

@@ -3,6 +3,8 @@
 //! A rule's filters and those of its backendRefs are folded together when the file is read, so that a request looks at
 //! one list at most, whatever was written where: the rule's come first, then the backendRef's.
 
+use super::BackendId;
+
 /// The filters of a rule and of its backendRefs.
 #[derive(Debug, Default)]
 pub struct RuleFilters {
@@ -12,6 +14,8 @@ pub struct RuleFilters {
     pub response: HeaderChanges,
     /// For each of the rule's `backend_refs`; empty when none of them has anything to do.
     forwarding: Vec<Filters>,
+    /// Who gets copies of any of the rule's requests, each once.
+    mirrored: Vec<BackendId>,
 }
 
 /// What is done on the way to one backend, and back.
@@ -23,6 +27,26 @@ pub struct Filters {
     pub response: HeaderChanges,
     /// To the host and the path of the request.
     pub rewrite: Rewrite,
+    /// Who gets copies of it.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// A backend that gets copies of requests, and of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mirror {
+    /// Who gets them.
+    pub backend: BackendId,
+    /// How many of the requests.
+    pub part: Part,
+    /// Its place in [`RuleFilters::mirrored`].
+    pub place: usize,
+}
+
+/// A part of a whole, from none to all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    numerator: u32,
+    denominator: u32,
 }
 
 /// Fields that go and fields that come: what `set`, `add` and `remove` come to together.
@@ -83,15 +107,27 @@ pub enum Scheme {
 impl RuleFilters {
     /// A rule that answers every request itself. `response` is done to the answer.
     pub fn redirecting(redirect: Redirect, response: HeaderChanges) -> Self {
-        Self { redirect: Some(redirect), response, forwarding: Vec::new() }
+        Self { redirect: Some(redirect), response, ..Self::default() }
     }
 
     /// A rule with these filters, each of whose `backend_refs` has the filters at its place in `refs`.
     pub fn forwarding(rule: &Filters, refs: &[Filters]) -> Self {
-        let folded: Vec<_> = refs.iter().map(|own| rule.then(own)).collect();
+        let mut folded: Vec<_> = refs.iter().map(|own| rule.then(own)).collect();
+        let mut mirrored = Vec::new();
+        for mirror in folded.iter_mut().flat_map(|filters| &mut filters.mirrors) {
+            mirror.place = mirrored.iter().position(|other| *other == mirror.backend).unwrap_or(mirrored.len());
+            if mirror.place == mirrored.len() {
+                mirrored.push(mirror.backend);
+            }
+        }
         let nothing = folded.iter().all(Filters::is_empty);
         let forwarding = if nothing { Vec::new() } else { folded };
-        Self { redirect: None, response: rule.response.clone(), forwarding }
+        Self { redirect: None, response: rule.response.clone(), forwarding, mirrored }
+    }
+
+    /// Who gets copies of any of the rule's requests, each once.
+    pub fn mirrored(&self) -> &[BackendId] {
+        &self.mirrored
     }
 
     /// What is done on the way to the backend at `index` of the rule's `backend_refs`; `None` when that is nothing.
@@ -107,7 +143,8 @@ impl RuleFilters {
 
 impl Filters {
     fn is_empty(&self) -> bool {
-        self.request.is_empty() && self.response.is_empty() && self.rewrite == Rewrite::default()
+        let changes_nothing = self.request.is_empty() && self.response.is_empty();
+        changes_nothing && self.rewrite == Rewrite::default() && self.mirrors.is_empty()
     }
 
     /// These and then those; what is rewritten by both is as those say.
@@ -120,6 +157,7 @@ impl Filters {
                 hostname: after.hostname.as_ref().or(before.hostname.as_ref()).cloned(),
                 path: after.path.as_ref().or(before.path.as_ref()).cloned(),
             },
+            mirrors: self.mirrors.iter().chain(&next.mirrors).copied().collect(),
         }
     }
 }
@@ -159,6 +197,27 @@ impl HeaderChanges {
     /// The fields that the message gets, after its own: names as written, and values.
     pub fn appended(&self) -> impl Iterator<Item = (&str, &str)> {
         self.appended.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl Part {
+    /// All of it.
+    pub const ALL: Self = Self { numerator: 1, denominator: 1 };
+
+    /// `numerator` of `denominator`; `None` where that is no part of a whole.
+    pub fn new(numerator: u32, denominator: u32) -> Option<Self> {
+        (denominator > 0 && numerator <= denominator).then_some(Self { numerator, denominator })
+    }
+
+    /// Whether a point drawn evenly from all of `u64` falls into the part.
+    pub fn takes(self, point: u64) -> bool {
+        // As in `Split::pick`.
+        (u128::from(point) * u128::from(self.denominator)) >> 64 < u128::from(self.numerator)
+    }
+
+    /// From 0 to 1.
+    pub fn share(self) -> f64 {
+        f64::from(self.numerator) / f64::from(self.denominator)
     }
 }
 
@@ -244,6 +303,34 @@ mod tests {
     fn a_rule_without_filters_has_nothing_to_look_at() {
         let rule = RuleFilters::forwarding(&Filters::default(), &[Filters::default(), Filters::default()]);
         assert!(rule.on_the_way_to(0).is_none() && rule.on_every_way().next().is_none());
+    }
+
+    #[test]
+    fn a_part_takes_its_share_of_the_line_and_no_more() {
+        for (numerator, denominator) in [(0, 1), (1, 100), (50, 100), (2, 3), (1, 1), (1, 2_147_483_647)] {
+            let part = Part::new(numerator, denominator).unwrap();
+            let end = ((u128::from(numerator) << 64) / u128::from(denominator)).min(u128::from(u64::MAX));
+            let end = u64::try_from(end).unwrap();
+            assert_eq!((part.takes(0), part.takes(u64::MAX)), (numerator > 0, numerator == denominator));
+            assert!(numerator == 0 || part.takes(end - 1), "{numerator}/{denominator}");
+            assert!(numerator == denominator || !part.takes(end + 1), "{numerator}/{denominator}");
+        }
+        assert!(Part::new(2, 1).is_none() && Part::new(0, 0).is_none());
+    }
+
+    #[test]
+    fn whoever_gets_copies_of_a_rules_requests_is_counted_in_one_place() {
+        let to = |backends: &[usize]| Filters {
+            mirrors: backends
+                .iter()
+                .map(|&n| Mirror { backend: BackendId::new(n), part: Part::ALL, place: 0 })
+                .collect(),
+            ..Filters::default()
+        };
+        let rule = RuleFilters::forwarding(&to(&[7]), &[to(&[]), to(&[8, 7])]);
+        let places = |index| rule.on_the_way_to(index).unwrap().mirrors.iter().map(|m| m.place).collect::<Vec<_>>();
+        assert_eq!((places(0), places(1)), (vec![0], vec![0, 1, 0]));
+        assert_eq!(rule.mirrored(), [BackendId::new(7), BackendId::new(8)]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod upstream;
 
 pub use available::{Available, Standing};
 pub use endpoint::{Endpoint, Health};
-pub use filters::{Filters, HeaderChanges, PathModifier, Redirect, Rewrite, RuleFilters, Scheme};
+pub use filters::{Filters, HeaderChanges, Mirror, Part, PathModifier, Redirect, Rewrite, RuleFilters, Scheme};
 pub use grpc::{Grpc, GrpcFailures};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
@@ -32,7 +32,7 @@ pub use matcher::{
     Fields, Hostname, Matcher, NameMatch, PathMatch, Request, RequestMatch, TextMatch, Wildcard, any_cookie,
 };
 pub use rollout::{Inconclusive, Progression, Promotion, Rollout, Step, Stickiness, Then};
-pub use snapshot::{RefShards, Snapshot};
+pub use snapshot::{MirrorShards, RefShards, Snapshot};
 pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};

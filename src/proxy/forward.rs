@@ -38,6 +38,7 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: A
         }
     };
     client.deadline.bound(request.outgoing.timeouts.request);
+    request.copy_head(worker, &current);
     let shard = request.shard(worker, &current.snapshot);
     let (end, seen) = attempts(worker, client, &current, &mut request, shard).await;
     let outcome = Outcome::of(end, request.outgoing.persists && request.outgoing.body.is_over() && !worker.draining());
@@ -49,6 +50,7 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: A
         head: seen.head_at.map(|at| at.duration_since(start)),
         duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
     });
+    request.copy_body(worker, &current);
     let to_head = request.outgoing.to_head;
     worker.buffers.give_head(request.outgoing.head);
     match outcome.reply {

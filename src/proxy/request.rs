@@ -4,13 +4,16 @@ use super::body::Pump;
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
-use super::worker::{Worker, head_limits};
+use super::mirror::Copy;
+use super::replay::Replay;
+use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, location, slots,
 };
 use crate::plan::{HeaderChanges, RuleFilters, RuleId, Snapshot};
 use crate::stats::Shard;
 use http::request::Parts;
+use std::rc::Rc;
 
 /// A request that has come as far as its head.
 pub(super) enum Arrived {
@@ -24,6 +27,8 @@ pub(super) enum Arrived {
 pub(super) struct Forwarded<'p> {
     pub(super) choice: Choice,
     pub(super) outgoing: Outgoing<'p>,
+    /// The copy that others get, until it is sent.
+    copy: Option<Rc<Copy>>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
@@ -98,6 +103,7 @@ impl<'p> Forwarded<'p> {
         let transfer = Transfer::of(head.body, Version::Http11);
         let bodyless = head.body == BodyLength::Sized(0);
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let copy = Copy::of(worker, filters, choice.rule, &head, &composed, client.ends());
         let mut outgoing = Outgoing {
             head: composed,
             body: Pump::new(head.body, transfer, limits),
@@ -110,6 +116,12 @@ impl<'p> Forwarded<'p> {
             changes: filters.map(|filters| &filters.response),
             via: plan.headers.via,
         };
+        if copy.is_some()
+            && !bodyless
+            && let Some(replay) = Replay::of(head.body)
+        {
+            outgoing.body.keep(replay);
+        }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
             if input.unread().is_empty() {
@@ -127,7 +139,21 @@ impl<'p> Forwarded<'p> {
                 }
             }
         }
-        Ok(Self { choice, outgoing, replayable })
+        Ok(Self { choice, outgoing, copy, replayable })
+    }
+
+    /// Sends the copy of a request without a body, which is whole as it comes.
+    pub(super) fn copy_head(&mut self, worker: &Rc<Worker>, current: &Rc<Current>) {
+        if let Some(copy) = self.copy.take_if(|copy| !copy.has_body()) {
+            copy.send(worker, current, Ok((b"", b"")));
+        }
+    }
+
+    /// Sends the copy of a request with a body, of which no more will be read.
+    pub(super) fn copy_body(&mut self, worker: &Rc<Worker>, current: &Rc<Current>) {
+        if let Some(copy) = self.copy.take() {
+            copy.send(worker, current, self.outgoing.body.kept());
+        }
     }
 
     /// Where it is counted.

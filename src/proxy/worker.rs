@@ -52,6 +52,8 @@ pub(super) struct Worker {
     pub(super) peers: Arc<[mpsc::UnboundedSender<Command>]>,
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) buffers: Buffers,
+    /// Copies of requests that are under way.
+    pub(super) copies: Cell<u32>,
     /// The last connection has closed.
     pub(super) idle: Notify,
     clock: Clock,
@@ -108,6 +110,7 @@ impl Worker {
             peers,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
+            copies: Cell::new(0),
             idle: Notify::new(),
             clock,
             now_ms: Cell::new(clock.now_ms()),

@@ -162,6 +162,36 @@ fn redirects() {
 }
 
 #[test]
+fn mirrors() {
+    let mirror = |written: &str| rule(&format!("{{ type: RequestMirror, requestMirror: {{ {written} }} }}"));
+    let parts = |text: &str| {
+        let plan = plan(text);
+        let filters = plan.rules[1].filters.on_the_way_to(0).unwrap();
+        filters.mirrors.iter().map(|mirror| (mirror.backend.index(), mirror.part.share())).collect::<Vec<_>>()
+    };
+    assert_eq!(parts(&mirror("backendRef: { name: canary }")), [(1, 1.0)]);
+    assert_eq!(parts(&mirror("backendRef: { name: canary }, percent: 25")), [(1, 0.25)]);
+    assert_eq!(parts(&mirror("backendRef: { name: canary }, fraction: { numerator: 1 }")), [(1, 0.01)]);
+    let two = "{ type: RequestMirror, requestMirror: { backendRef: { name: stable } } }, \
+               { type: RequestMirror, requestMirror: { backendRef: { name: canary }, fraction: { numerator: 1, denominator: 8 } } }";
+    assert_eq!(parts(&rule(two)), [(0, 1.0), (1, 0.125)]);
+    refused(&mirror("percent: 1"), "`backendRef` is missing");
+    refused(&mirror("backendRef: { name: canry }"), "no backend is called `canry` (did you mean `canary`?)");
+    refused(&mirror("backendRef: { name: canary }, percent: 101"), "`percent` cannot be 101");
+    refused(
+        &mirror("backendRef: { name: canary }, percent: 1, fraction: { numerator: 1 }"),
+        "both `percent` and `fraction`",
+    );
+    refused(&mirror("backendRef: { name: canary }, fraction: { numerator: 101 }"), "`numerator` cannot be 101");
+    refused(
+        &mirror("backendRef: { name: canary }, fraction: { numerator: 0, denominator: 0 }"),
+        "`denominator` cannot be 0",
+    );
+    refused(&mirror("backendRef: { name: canary }, fraction: { denominator: 2 }"), "`numerator` is missing");
+    refused(&rule(&two.replace("stable", "canary")), "two mirrors to one backend");
+}
+
+#[test]
 fn types_and_their_keys() {
     refused(&rule("{ type: URLRewrite }"), "`urlRewrite` is missing");
     refused(&rule("{ urlRewrite: { hostname: a } }"), "`type` is missing");

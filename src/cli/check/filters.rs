@@ -1,9 +1,10 @@
 //! What a rule does to what passes, in words.
 
-use crate::plan::{PathModifier, Redirect, RuleFilters};
+use crate::config::format_ratio;
+use crate::plan::{PathModifier, Plan, Redirect, RuleFilters};
 
 /// In one line; empty when nothing is done.
-pub(super) fn in_words(filters: &RuleFilters) -> String {
+pub(super) fn in_words(plan: &Plan, filters: &RuleFilters) -> String {
     let mut parts: Vec<String> = filters.redirect.iter().map(redirect).collect();
     let forwarding = || filters.on_every_way();
     if forwarding().any(|filters| !filters.request.is_empty()) {
@@ -15,7 +16,11 @@ pub(super) fn in_words(filters: &RuleFilters) -> String {
     for filters in forwarding() {
         let hostname = filters.rewrite.hostname.as_ref().map(|hostname| format!("host rewritten to {hostname}"));
         let path = filters.rewrite.path.as_ref().map(|path| format!("path rewritten {}", modifier(path)));
-        for part in hostname.into_iter().chain(path) {
+        let mirrors = filters.mirrors.iter().map(|mirror| {
+            let (share, backend) = (format_ratio(mirror.part.share()), &plan.backends[mirror.backend.index()].name);
+            format!("{share} copied to {backend}")
+        });
+        for part in hostname.into_iter().chain(path).chain(mirrors) {
             if !parts.contains(&part) {
                 parts.push(part);
             }

@@ -72,7 +72,10 @@ fn rules(plan: &Plan, id: RouteId) -> String {
     let mut table = Table::default();
     for (_, conditions, rule) in of_route().filter(|(host, _, _)| Some(*host) == first_host) {
         let rule = &plan.rules[rule.index()];
-        table.row("", [&*rule.name, &conditions.to_string(), &shares(plan, rule), &filters::in_words(&rule.filters)]);
+        table.row(
+            "",
+            [&*rule.name, &conditions.to_string(), &shares(plan, rule), &filters::in_words(plan, &rule.filters)],
+        );
     }
     format!(
         "route {}, for {}; rules in the order in which they are tried\n{table}",

@@ -1,11 +1,15 @@
 //! Filters: what a rule and its backendRefs do to what passes.
 
+use super::names::Names;
 use super::{Check, all, items, value};
 use crate::config::at::At;
 use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw::{self, FilterType, PathModifierType};
-use crate::plan::{Filters, Hostname, PathMatch, PathModifier, Redirect, RequestMatch, Rewrite, RuleFilters, Scheme};
+use crate::plan::{
+    BackendId, Filters, Hostname, Mirror, Part, PathMatch, PathModifier, Redirect, RequestMatch, Rewrite, RuleFilters,
+    Scheme,
+};
 
 /// The filters of one list, as far as they are right.
 #[derive(Default)]
@@ -17,6 +21,7 @@ struct Filtering {
 /// Whose filters they are.
 #[derive(Clone, Copy)]
 struct Owner<'a> {
+    backends: &'a Names,
     /// The rule's matches, unless they have been reported.
     matches: Option<&'a [RequestMatch]>,
     kind: OwnerKind,
@@ -28,21 +33,33 @@ enum OwnerKind {
     BackendRef,
 }
 
+/// The largest denominator: as `HTTPRoute`'s, a positive `int32`.
+const MOST_OF_FRACTION: usize = 2_147_483_647;
 /// Codes that send a client elsewhere, as `HTTPRoute` has them.
 const REDIRECTS: [u64; 5] = [301, 302, 303, 307, 308];
 
 impl Check<'_> {
     /// The filters of a rule that redirects.
-    pub(super) fn redirecting(self, raw: &raw::Rule, matches: Option<&[RequestMatch]>) -> Option<RuleFilters> {
+    pub(super) fn redirecting(
+        self,
+        raw: &raw::Rule,
+        matches: Option<&[RequestMatch]>,
+        backends: &Names,
+    ) -> Option<RuleFilters> {
         let Filtering { filters, redirect } =
-            self.filters(raw.filters.as_ref(), Owner { matches, kind: OwnerKind::Rule })?;
+            self.filters(raw.filters.as_ref(), Owner { backends, matches, kind: OwnerKind::Rule })?;
         Some(RuleFilters::redirecting(redirect?, filters.response))
     }
 
     /// The filters of a rule that forwards, and of its backendRefs.
-    pub(super) fn forwarding(self, raw: &raw::Rule, matches: Option<&[RequestMatch]>) -> Option<RuleFilters> {
-        let rule = self.filters(raw.filters.as_ref(), Owner { matches, kind: OwnerKind::Rule });
-        let owner = Owner { matches, kind: OwnerKind::BackendRef };
+    pub(super) fn forwarding(
+        self,
+        raw: &raw::Rule,
+        matches: Option<&[RequestMatch]>,
+        backends: &Names,
+    ) -> Option<RuleFilters> {
+        let rule = self.filters(raw.filters.as_ref(), Owner { backends, matches, kind: OwnerKind::Rule });
+        let owner = Owner { backends, matches, kind: OwnerKind::BackendRef };
         let refs = all(items(value(raw.backend_refs.as_ref()))
             .map(|(_, raw)| self.filters(raw.filters.as_ref(), owner).map(|filtering| filtering.filters)));
         Some(RuleFilters::forwarding(&rule?.filters, &refs?))
@@ -55,7 +72,8 @@ impl Check<'_> {
         let right = all(items(value(list)).map(|(at, raw)| {
             let kind = *raw.kind.need("type", at.place, self.problems)?;
             let right = self.filter(kind, raw, at.place, owner, &mut found);
-            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == kind) {
+            let repeats = kind == FilterType::RequestMirror;
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == kind && !repeats) {
                 let problem = Problem::new(raw.kind.place, format!("two filters are a `{}`", kind.name()));
                 self.report(problem.label("the second one").also(*first, "the first one"));
                 return None;
@@ -65,11 +83,11 @@ impl Check<'_> {
         }));
         let place = |kind| seen.iter().find(|(other, _)| *other == kind).map(|(_, place)| *place);
         let apart = place(FilterType::RequestRedirect).is_none_or(|redirect| {
-            let forwarding = [FilterType::UrlRewrite, FilterType::RequestHeaderModifier];
+            let forwarding = [FilterType::UrlRewrite, FilterType::RequestHeaderModifier, FilterType::RequestMirror];
             let other = forwarding.into_iter().find_map(|kind| place(kind).map(|place| (kind, place)));
             other.is_none_or(|(kind, other)| {
                 let problem = Problem::new(other, format!("`{}` beside a `RequestRedirect`", kind.name()));
-                let problem = problem.label("changes what is forwarded").also(redirect, "nothing is forwarded");
+                let problem = problem.label("for what is forwarded").also(redirect, "nothing is forwarded");
                 self.report(problem.help("leave one of them out"));
                 false
             })
@@ -94,6 +112,7 @@ impl Check<'_> {
         let parts = [
             (FilterType::RequestHeaderModifier, raw.request_header_modifier.as_ref().map(|at| at.place)),
             (FilterType::ResponseHeaderModifier, raw.response_header_modifier.as_ref().map(|at| at.place)),
+            (FilterType::RequestMirror, raw.request_mirror.as_ref().map(|at| at.place)),
             (FilterType::RequestRedirect, raw.request_redirect.as_ref().map(|at| at.place)),
             (FilterType::UrlRewrite, raw.url_rewrite.as_ref().map(|at| at.place)),
         ];
@@ -121,6 +140,15 @@ impl Check<'_> {
                 let raw = self.needed(raw.url_rewrite.as_ref(), kind, place)?;
                 found.filters.rewrite = self.rewrite(raw, place, owner)?;
             }
+            FilterType::RequestMirror => {
+                let mirror = self.mirror(self.needed(raw.request_mirror.as_ref(), kind, place)?, place, owner)?;
+                if found.filters.mirrors.iter().any(|other| other.backend == mirror.backend) {
+                    let problem = Problem::new(place, "two mirrors to one backend").label("the second one");
+                    self.report(problem.help("leave one of them out"));
+                    return None;
+                }
+                found.filters.mirrors.push(mirror);
+            }
             FilterType::RequestRedirect if owner.kind == OwnerKind::BackendRef => {
                 let problem = Problem::new(place, "a `RequestRedirect` of a backendRef");
                 self.report(
@@ -143,6 +171,36 @@ impl Check<'_> {
             self.report(problem.label(format!("a `{}` needs it", kind.name())));
         }
         at?.need(kind.key(), place, self.problems)
+    }
+
+    fn mirror(self, raw: &raw::RequestMirror, place: Place, owner: Owner<'_>) -> Option<Mirror> {
+        let backend = raw.backend_ref.need("backendRef", place, self.problems).and_then(|reference| {
+            let name = reference.name.need("name", raw.backend_ref.place, self.problems)?;
+            owner.backends.resolve(name, reference.name.place, self)
+        });
+        let part = match (&raw.percent, &raw.fraction) {
+            (Some(percent), Some(fraction)) => {
+                let problem = Problem::new(fraction.place, "both `percent` and `fraction`");
+                self.report(problem.label("only one of them").also(percent.place, "already said here"));
+                return None;
+            }
+            (None, None) => Some(Part::ALL),
+            (Some(percent), None) => {
+                let part = self.count("percent", Some(percent), 100, 0..=100);
+                part.and_then(|percent| Part::new(u32::try_from(percent).ok()?, 100))
+            }
+            (None, Some(fraction)) => self.fraction(fraction),
+        };
+        Some(Mirror { backend: BackendId::new(backend?), part: part?, place: 0 })
+    }
+
+    fn fraction(self, at: &At<raw::Fraction>) -> Option<Part> {
+        let raw = at.get()?;
+        let denominator = self.count("denominator", raw.denominator.as_ref(), 100, 1..=MOST_OF_FRACTION);
+        raw.numerator.need("numerator", at.place, self.problems)?;
+        let denominator = denominator?;
+        let numerator = self.count("numerator", Some(&raw.numerator), 0, 0..=denominator)?;
+        Part::new(u32::try_from(numerator).ok()?, u32::try_from(denominator).ok()?)
     }
 
     fn rewrite(self, raw: &raw::UrlRewrite, place: Place, owner: Owner<'_>) -> Option<Rewrite> {

@@ -102,10 +102,10 @@ impl Check<'_> {
         };
         let matches = self.matches(raw.matches.as_ref());
         let (refs, filters) = if Self::redirects(raw.filters.as_ref()) {
-            (self.no_backend_refs(raw), self.redirecting(raw, matches.as_deref()))
+            (self.no_backend_refs(raw), self.redirecting(raw, matches.as_deref(), backends))
         } else {
             let refs = self.backend_refs(raw.backend_refs.as_ref(), at.place, backends);
-            (refs, self.forwarding(raw, matches.as_deref()))
+            (refs, self.forwarding(raw, matches.as_deref(), backends))
         };
         let name_place = raw.name.as_ref().map_or(at.place, |name| name.place);
         Parts { name, name_place, refs, filters, matches }

@@ -4,7 +4,7 @@ use crate::config::at::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// One filter: its type, and the key of the same name. Each type at most once in a list.
+/// One filter: its type, and the key of the same name. Each type at most once in a list, but for `RequestMirror`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Filter {
@@ -15,6 +15,8 @@ pub(in crate::config) struct Filter {
     pub(in crate::config) request_header_modifier: Option<At<HeaderModifier>>,
     /// For `ResponseHeaderModifier`.
     pub(in crate::config) response_header_modifier: Option<At<HeaderModifier>>,
+    /// For `RequestMirror`.
+    pub(in crate::config) request_mirror: Option<At<RequestMirror>>,
     /// For `RequestRedirect`.
     pub(in crate::config) request_redirect: Option<At<RequestRedirect>>,
     /// For `URLRewrite`.
@@ -28,6 +30,8 @@ pub(in crate::config) enum FilterType {
     RequestHeaderModifier,
     /// Changes the fields of what is answered, by a backend or by Serin itself.
     ResponseHeaderModifier,
+    /// Sends copies of requests to another backend, whose answers nobody waits for.
+    RequestMirror,
     /// Answers every request with a redirect. Such a rule has no `backendRefs`.
     RequestRedirect,
     /// Changes the host and the path of what is forwarded.
@@ -60,6 +64,38 @@ pub(in crate::config) struct HeaderField {
     /// Its value.
     #[schemars(length(min = 1, max = 4096))]
     pub(in crate::config) value: At<String>,
+}
+
+/// Who gets copies, and of how many requests. Default: of every one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RequestMirror {
+    /// Who gets them.
+    pub(in crate::config) backend_ref: At<MirrorRef>,
+    /// How many of a hundred requests are copied.
+    #[schemars(range(max = 100))]
+    pub(in crate::config) percent: Option<At<u64>>,
+    /// How many requests are copied, more finely.
+    pub(in crate::config) fraction: Option<At<Fraction>>,
+}
+
+/// The backend that gets copies.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct MirrorRef {
+    /// One of `backends`.
+    pub(in crate::config) name: At<String>,
+}
+
+/// A part of a whole.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Fraction {
+    /// How many.
+    pub(in crate::config) numerator: At<u64>,
+    /// Of how many. Default 100.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) denominator: Option<At<u64>>,
 }
 
 /// Where clients are sent. What is left out is as they asked; the query always is.
@@ -127,6 +163,7 @@ impl FilterType {
         match self {
             Self::RequestHeaderModifier => "RequestHeaderModifier",
             Self::ResponseHeaderModifier => "ResponseHeaderModifier",
+            Self::RequestMirror => "RequestMirror",
             Self::RequestRedirect => "RequestRedirect",
             Self::UrlRewrite => "URLRewrite",
         }
@@ -137,6 +174,7 @@ impl FilterType {
         match self {
             Self::RequestHeaderModifier => "requestHeaderModifier",
             Self::ResponseHeaderModifier => "responseHeaderModifier",
+            Self::RequestMirror => "requestMirror",
             Self::RequestRedirect => "requestRedirect",
             Self::UrlRewrite => "urlRewrite",
         }

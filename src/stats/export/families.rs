@@ -1,6 +1,6 @@
 //! What the workers counted, as metric families.
 
-use crate::stats::{Series, SeriesKey, WorkerTotals, bucket_of};
+use crate::stats::{MirrorKey, MirrorOutcome, Series, SeriesKey, WorkerTotals, bucket_of};
 use prometheus::core::Desc;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use std::collections::HashMap;
@@ -56,6 +56,8 @@ families! {
         "Requests that were sent a second time.";
     Refused "serin_refused_requests_total" COUNTER ["code"]
         "Requests that Serin answered itself and gave to no backend, by status.";
+    Mirrored "serin_mirrored_requests_total" COUNTER ["route", "rule", "backend", "outcome"]
+        "Copies of requests for another backend, by what became of them; in no other family.";
     Redirects "serin_redirects_total" COUNTER ["code"]
         "Requests that a rule redirected, and that no backend was given, by status.";
     Connections "serin_connections" GAUGE ["side"]
@@ -183,6 +185,13 @@ pub(super) fn of_series(series: &[Series]) -> Vec<MetricFamily> {
             .of(series.iter().map(|s| histogram(&s.key, &s.totals.duration, s.totals.duration_sum_us))),
         Family::ResponseHead.of(series.iter().map(|s| histogram(&s.key, &s.totals.head, s.totals.head_sum_us))),
     ]
+}
+
+/// The family of the copies of requests.
+pub(super) fn of_mirrors(mirrors: &[(MirrorKey, MirrorOutcome, u64)]) -> MetricFamily {
+    Family::Mirrored.of(mirrors.iter().map(|(key, outcome, count)| {
+        Family::Mirrored.sample(&[&key.route, &key.rule, &key.backend, outcome.label()], number(*count))
+    }))
 }
 
 /// The families of what belongs to no series.

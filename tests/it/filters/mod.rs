@@ -1,6 +1,7 @@
 //! `HTTPRoute`'s filters, as both sides see them.
 
 mod headers;
+mod mirrors;
 mod redirects;
 mod rewrites;
 
