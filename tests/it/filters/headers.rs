@@ -67,7 +67,7 @@ fn a_backend_refs_filters_are_for_its_own_requests_and_come_after_the_rules() {
         side.as_deref() == Some("canary")
     });
     let canaries = u64::try_from(canaries.count()).unwrap();
-    assert_eq!(serin.count("serin_requests_total", &[("backend", "canary")]), canaries);
+    serin.await_count("serin_requests_total", &[("backend", "canary")], canaries);
 }
 
 #[test]
