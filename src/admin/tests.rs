@@ -7,8 +7,8 @@ use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
 use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
-    Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout,
-    RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
+    Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, Protocol, RequestLimit, RequestMatch,
+    Rollout, RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -27,6 +27,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
         version: "1".into(),
         endpoints,
         tls,
+        protocol: Protocol::Http1,
         proxy_protocol: None,
         upstream: Upstream::default(),
     };

@@ -15,7 +15,7 @@ mod tell;
 mod texts;
 mod tls;
 
-pub(super) use backends::{CircuitBreaker, GrpcHealth, HealthCheck, OutlierDetection, SuccessRate};
+pub(super) use backends::{CircuitBreaker, GrpcHealth, HealthCheck, OutlierDetection, Protocol, SuccessRate};
 pub(super) use filters::{
     Filter, FilterType, Fraction, HeaderField, HeaderModifier, PathModifier, PathModifierType, RequestMirror,
     RequestRedirect, Scheme, UrlRewrite,
@@ -111,6 +111,8 @@ pub(super) struct Backend {
     pub(super) endpoints: At<Endpoints>,
     /// With it, Serin speaks TLS to the endpoints. Default: in clear.
     pub(super) tls: Option<At<BackendTls>>,
+    /// What Serin speaks to the endpoints. Default `http1`.
+    pub(super) protocol: Option<At<Protocol>>,
     /// Serin begins each connection to the endpoints with a PROXY header of this version, which tells the client's address;
     /// no two clients share a connection then. Default: without.
     pub(super) proxy_protocol: Option<At<ProxyProtocolVersion>>,

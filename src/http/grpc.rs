@@ -4,9 +4,16 @@
 //! the caller waits (`grpc-timeout`), and how it went, which stands in the trailers (`grpc-status`); and that what
 //! Serin has to say itself is said in gRPC's way.
 
+use super::field::FieldLines;
 use super::reply::{Reason, Refusal};
 use crate::stats::{GrpcEnd, GrpcStatus};
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
+
+/// How a call ended: a number.
+const STATUS: &str = "grpc-status";
+/// A few words on that.
+const MESSAGE: &str = "grpc-message";
 
 /// Whether a `content-type` is gRPC's: `application/grpc`, alone or with a suffix as in `application/grpc+proto`.
 /// `application/grpc-web` is another protocol, which says how it went in its content.
@@ -48,6 +55,38 @@ pub fn parse_status(value: &[u8]) -> GrpcEnd {
     GrpcStatus::from_number(number).map_or(GrpcEnd::Other, GrpcEnd::Status)
 }
 
+/// What the `grpc-status` among these fields says, if there is one.
+pub fn status_of_fields(fields: FieldLines<'_, '_>) -> Option<GrpcEnd> {
+    let line = fields.0.iter().find(|line| line.name.eq_ignore_ascii_case(STATUS))?;
+    Some(parse_status(line.value))
+}
+
+/// The same of trailers that came over HTTP/2.
+pub fn status_of_trailers(trailers: &HeaderMap) -> Option<GrpcEnd> {
+    trailers.get(STATUS).map(|value| parse_status(value.as_bytes()))
+}
+
+/// The same of trailers that are written as lines.
+pub fn status_of_lines(lines: &[u8]) -> Option<GrpcEnd> {
+    lines.split(|&byte| byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(STATUS.len())?;
+        let value = value.strip_prefix(b":").filter(|_| name.eq_ignore_ascii_case(STATUS.as_bytes()))?;
+        Some(parse_status(value.trim_ascii()))
+    })
+}
+
+/// The trailers that say `reason`.
+pub fn trailers(reason: Reason) -> HeaderMap {
+    let mut message = Vec::new();
+    encode_message(&mut message, &reason.to_string());
+    let message = HeaderValue::from_bytes(&message).expect("printable characters");
+    let fields = [
+        (HeaderName::from_static(STATUS), HeaderValue::from(u16::from(status_of_reason(reason).number()))),
+        (HeaderName::from_static(MESSAGE), message),
+    ];
+    fields.into_iter().collect()
+}
+
 /// What gRPC clients make of a response that has no `grpc-status`, from its HTTP status (gRPC's
 /// `doc/http-grpc-status-mapping.md`). 200 is not in that table: such a response should have had one.
 pub fn status_of_code(code: u16) -> GrpcEnd {
@@ -69,7 +108,7 @@ pub fn status_of_reason(reason: Reason) -> GrpcStatus {
         Reason::Refused(Refusal::TooSlow) | Reason::RequestTimeout => GrpcStatus::DeadlineExceeded,
         Reason::Refused(_) | Reason::BadResponse => GrpcStatus::Internal,
         // What a server says that does not have the method.
-        Reason::NoRoute => GrpcStatus::Unimplemented,
+        Reason::NoRoute | Reason::NoWebSocket => GrpcStatus::Unimplemented,
         // The caller's own time is not over, and another endpoint may be better: worth another try, as everything that
         // never reached a backend is.
         Reason::NoWeight
@@ -78,12 +117,13 @@ pub fn status_of_reason(reason: Reason) -> GrpcStatus {
         | Reason::ConnectFailed
         | Reason::ConnectTimeout
         | Reason::Reset
+        | Reason::BrokenOff
         | Reason::ResponseHeadTimeout => GrpcStatus::Unavailable,
     }
 }
 
 /// Appends `message` as `grpc-message` has it: percent-encoded, but for the printable ASCII characters other than `%`.
-pub fn encode_message(out: &mut Vec<u8>, message: &str) {
+fn encode_message(out: &mut Vec<u8>, message: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in message.as_bytes() {
         match byte {
@@ -183,6 +223,7 @@ mod tests {
         use GrpcStatus::{DeadlineExceeded, Internal, ResourceExhausted, Unavailable, Unimplemented};
         for (reason, expected) in [
             (Reason::NoRoute, Unimplemented),
+            (Reason::NoWebSocket, Unimplemented),
             (Reason::NoWeight, Unavailable),
             (Reason::NoEndpoint, Unavailable),
             (Reason::Overload, Unavailable),
@@ -190,6 +231,7 @@ mod tests {
             (Reason::ConnectTimeout, Unavailable),
             (Reason::Reset, Unavailable),
             (Reason::ResponseHeadTimeout, Unavailable),
+            (Reason::BrokenOff, Unavailable),
             (Reason::BadResponse, Internal),
             (Reason::RequestTimeout, DeadlineExceeded),
             (Reason::Refused(Refusal::HeadTooLarge), ResourceExhausted),
@@ -210,6 +252,35 @@ mod tests {
             encode_message(&mut out, message);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn a_status_is_found_in_lines_by_its_whole_name() {
+        for (lines, expected) in [
+            ("grpc-status: 5\r\ngrpc-message: x\r\n", Some(GrpcEnd::Status(GrpcStatus::NotFound))),
+            ("a: b\r\nGrpc-Status:0\r\n", Some(GrpcEnd::Status(GrpcStatus::Ok))),
+            ("grpc-status: 99\r\n", Some(GrpcEnd::Other)),
+            ("grpc-status-details-bin: 5\r\nx-grpc-status: 5\r\n", None),
+            ("grpc-status", None),
+            ("", None),
+        ] {
+            assert_eq!(status_of_lines(lines.as_bytes()), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn the_trailers_of_an_answer_of_serins_own_say_what_and_why() {
+        let trailers = trailers(Reason::NoEndpoint);
+        assert_eq!(status_of_trailers(&trailers), Some(GrpcEnd::Status(GrpcStatus::Unavailable)));
+        assert_eq!(
+            (&trailers["grpc-status"], trailers["grpc-message"].to_str().unwrap()),
+            (&HeaderValue::from(14), "the backend has no endpoint")
+        );
+        assert_eq!(trailers_of_refusal(), "the only expectation understood is 100-continue");
+    }
+
+    fn trailers_of_refusal() -> String {
+        trailers(Reason::Refused(Refusal::Expectation))["grpc-message"].to_str().unwrap().to_owned()
     }
 
     fn decoded(mut text: &[u8]) -> Vec<u8> {

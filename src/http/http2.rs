@@ -54,7 +54,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
 }
 
 /// The field lines. Spaces around a value are malformed (RFC 9113 section 8.2.1).
-fn field_lines<'h, 'b>(
+pub(super) fn field_lines<'h, 'b>(
     fields: &'b HeaderMap,
     lines: &'h mut Vec<httparse::Header<'b>>,
     limits: HeadLimits,

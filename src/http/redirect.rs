@@ -110,7 +110,7 @@ mod tests {
         let changes = HeaderChanges::new(&[("X-A", "1")], &[], &["x-serin-reason"]);
         let reply = Reply::redirect(308, b"http://a/", b"today", Some(&changes));
         let mut out = Vec::new();
-        reply.compose(&mut out, true, false);
+        reply.compose(&mut out, true);
         let expected = "HTTP/1.1 308 Permanent Redirect\r\nlocation: http://a/\r\ncontent-length: 0\r\ndate: today\r\n\
                         X-A: 1\r\nconnection: close\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -1,8 +1,10 @@
 //! The responses that Serin makes itself.
 
 use super::compose::line;
+use super::grpc;
 use crate::plan::HeaderChanges;
-use ::http::{HeaderName, HeaderValue, Response, StatusCode};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use std::fmt;
 use std::io::Write;
 
 /// Why a client's request is not read any further.
@@ -95,6 +97,10 @@ pub enum Reason {
     ResponseHeadTimeout,
     /// The request's own time ran out.
     RequestTimeout,
+    /// The backend's answer broke off, which only an answer that says how it ended in its trailers can still say.
+    BrokenOff,
+    /// The backend takes no `WebSocket` over HTTP/2.
+    NoWebSocket,
 }
 
 impl Reason {
@@ -104,7 +110,8 @@ impl Reason {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => 404,
             Self::NoWeight => 500,
-            Self::Reset | Self::BadResponse => 502,
+            Self::NoWebSocket => 501,
+            Self::Reset | Self::BadResponse | Self::BrokenOff => 502,
             Self::NoEndpoint | Self::Overload | Self::ConnectFailed => 503,
             Self::ConnectTimeout | Self::ResponseHeadTimeout | Self::RequestTimeout => 504,
         }
@@ -124,12 +131,14 @@ impl Reason {
             Self::BadResponse => "bad-response",
             Self::ResponseHeadTimeout => "response-head-timeout",
             Self::RequestTimeout => "request-timeout",
+            Self::BrokenOff => "broken-off",
+            Self::NoWebSocket => "no-websocket",
         }
     }
 
     fn sentence(self) -> &'static str {
         match self {
-            Self::Refused(_) => "",
+            Self::Refused(_) => "the request was refused",
             Self::NoRoute => "no rule matches this request",
             Self::NoWeight => "every backend of this rule has weight 0",
             Self::NoEndpoint => "the backend has no endpoint",
@@ -140,79 +149,125 @@ impl Reason {
             Self::BadResponse => "the backend's answer is not valid HTTP/1.1",
             Self::ResponseHeadTimeout => "the backend did not answer in time",
             Self::RequestTimeout => "the request took longer than it may",
+            Self::BrokenOff => "the backend broke off its answer",
+            Self::NoWebSocket => "the backend takes no WebSockets over HTTP/2",
         }
     }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            reason => f.write_str(reason.sentence()),
+        }
+    }
+}
+
+/// What asks for an answer of Serin's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A HEAD, whose answer has no content.
+    Head,
+    /// A gRPC request: its answer is one in gRPC's way, of a head alone (`Trailers-Only`), under the status 200.
+    Grpc,
+    /// Any other.
+    Plain,
 }
 
 /// A whole response of Serin's own.
 #[derive(Debug)]
 pub struct Reply<'a> {
-    code: u16,
-    label: &'static str,
-    /// One line of text, which a response to HEAD leaves out; or nothing.
+    says: Says<'a>,
+    /// One line of text, unless what asked wants to be told otherwise; or nothing.
     body: String,
-    location: Option<&'a [u8]>,
+    asked: Asked,
     date: &'a [u8],
     changes: Option<&'a HeaderChanges>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Says<'a> {
+    Reason(Reason),
+    Location(u16, &'a [u8]),
 }
 
 impl<'a> Reply<'a> {
     /// The answer that says `reason`; `date` is the `Date` field's value. `changes` are what the request's rule does to
     /// the fields of responses, and have the last word.
-    pub fn new(reason: Reason, date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
-        let code = reason.code();
-        let body = match reason {
-            Reason::Refused(refusal) => format!("{code} {refusal}\n"),
-            _ => format!("{code} {}\n", reason.sentence()),
-        };
-        Self { code, label: reason.label(), body, location: None, date, changes }
+    pub fn new(reason: Reason, asked: Asked, date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
+        let body = if asked == Asked::Grpc { String::new() } else { format!("{} {reason}\n", reason.code()) };
+        Self { says: Says::Reason(reason), body, asked, date, changes }
     }
 
-    /// The answer that sends the client to `location`.
+    /// The answer with this code that sends the client to `location`; it has no content, whatever asks.
     pub fn redirect(code: u16, location: &'a [u8], date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
-        Self { code, label: "redirect", body: String::new(), location: Some(location), date, changes }
+        Self { says: Says::Location(code, location), body: String::new(), asked: Asked::Plain, date, changes }
     }
 
     /// Appends it to `out` as HTTP/1.1.
-    pub fn compose(&self, out: &mut Vec<u8>, close: bool, to_head: bool) {
-        let code = self.code;
+    pub fn compose(&self, out: &mut Vec<u8>, close: bool) {
+        let code = self.code();
         let phrase = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
         write!(out, "HTTP/1.1 {code} {phrase}\r\n").expect("writing to memory");
         let close = close.then_some(("connection", &b"close"[..]));
         for (name, value) in self.fields(self.body.len().to_string().as_bytes()).chain(close) {
             line(out, name.as_bytes(), value);
         }
-        out.extend_from_slice(b"\r\n");
-        if !to_head {
-            out.extend_from_slice(self.body.as_bytes());
+        for (name, value) in &self.trailers() {
+            line(out, name.as_str().as_bytes(), value.as_bytes());
         }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(self.content());
     }
 
     /// Its head for HTTP/2.
     pub fn head(&self) -> Response<()> {
         let mut response = Response::new(());
-        *response.status_mut() = StatusCode::from_u16(self.code).expect("it is one");
+        *response.status_mut() = StatusCode::from_u16(self.code()).expect("it is one");
         for (name, value) in self.fields(self.body.len().to_string().as_bytes()) {
             let name =
                 HeaderName::from_bytes(name.as_bytes()).expect("it was written here, or checked with the config");
             response.headers_mut().append(name, HeaderValue::from_bytes(value).expect("as its name was"));
         }
+        response.headers_mut().extend(self.trailers());
         response
     }
 
-    /// Its content.
-    pub fn body(&self) -> &[u8] {
-        self.body.as_bytes()
+    /// Its content, which is empty where there is to be none.
+    pub fn content(&self) -> &[u8] {
+        if self.asked == Asked::Plain { self.body.as_bytes() } else { &[] }
+    }
+
+    fn code(&self) -> u16 {
+        match self.says {
+            Says::Location(code, _) => code,
+            Says::Reason(_) if self.asked == Asked::Grpc => 200,
+            Says::Reason(reason) => reason.code(),
+        }
+    }
+
+    /// What tells a gRPC caller how it went.
+    fn trailers(&self) -> HeaderMap {
+        match self.says {
+            Says::Reason(reason) if self.asked == Asked::Grpc => grpc::trailers(reason),
+            Says::Reason(_) | Says::Location(..) => HeaderMap::new(),
+        }
     }
 
     fn fields<'f>(&'f self, length: &'f [u8]) -> impl Iterator<Item = (&'f str, &'f [u8])> {
         let allow: &[u8] = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
+        let (label, kind, location): (_, Option<&[u8]>, _) = match self.says {
+            Says::Location(_, location) => ("redirect", None, Some(location)),
+            Says::Reason(reason) if self.asked == Asked::Grpc => (reason.label(), Some(b"application/grpc"), None),
+            Says::Reason(reason) => (reason.label(), Some(b"text/plain"), None),
+        };
         let fields: [(&'f str, Option<&'f [u8]>); 6] = [
-            ("location", self.location),
-            ("content-type", (!self.body.is_empty()).then_some(b"text/plain")),
+            ("location", location),
+            ("content-type", kind),
             ("content-length", Some(length)),
-            ("x-serin-reason", Some(self.label.as_bytes())),
-            ("allow", (self.code == 405).then_some(allow)),
+            ("x-serin-reason", Some(label.as_bytes())),
+            ("allow", (self.code() == 405).then_some(allow)),
             ("date", Some(self.date)),
         ];
         let stays = |name: &str| self.changes.is_none_or(|changes| !changes.drops(name));

@@ -3,11 +3,13 @@
 mod entrance;
 mod http2;
 pub mod https;
+mod metered;
 pub mod proxy_protocol;
 mod stream;
 pub mod tls;
 
 pub use entrance::{Beginning, Entrance};
-pub use http2::Http2;
+pub use http2::{Http2, NoResponse};
 pub use ipnet::IpNet;
+pub use metered::{Metered, Traffic};
 pub use stream::Stream;

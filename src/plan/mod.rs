@@ -23,7 +23,7 @@ mod tls;
 mod upstream;
 
 pub use available::{Available, Standing};
-pub use endpoint::{Endpoint, Health};
+pub use endpoint::{Endpoint, Health, Protocol};
 pub use filters::{Filters, HeaderChanges, Mirror, Part, PathModifier, Redirect, Rewrite, RuleFilters, Scheme};
 pub use grpc::{Grpc, GrpcFailures};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
@@ -116,6 +116,8 @@ pub struct Backend {
     pub endpoints: Endpoints,
     /// `None`: in clear.
     pub tls: Option<BackendTls>,
+    /// What is spoken to its endpoints.
+    pub protocol: Protocol,
     /// The PROXY header with which connections to it begin; `None`: without.
     pub proxy_protocol: Option<proxy_protocol::Version>,
     /// How it is kept well.

@@ -7,9 +7,11 @@
 use super::buffer::{Buffer, Buffers};
 use super::replay::Replay;
 use crate::http::{
-    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, trailers_of_lines, trailers_that_pass,
+    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, grpc, trailers_of_lines,
+    trailers_that_pass,
 };
 use crate::net::{Http2, Stream};
+use crate::stats::GrpcEnd;
 use http::HeaderMap;
 use std::io;
 use std::pin::Pin;
@@ -30,6 +32,8 @@ pub(super) struct Pump {
     trailers: Option<Box<HeaderMap>>,
     /// The sink is an HTTP/2 stream, and our side of it is still to be ended.
     ends_stream: bool,
+    /// What its trailers say of how a gRPC call went.
+    grpc_end: Option<GrpcEnd>,
     /// What came after the body's end.
     extra: Option<Buffer>,
     /// Bytes that have gone to the sink.
@@ -103,6 +107,7 @@ impl Pump {
             tail_written: 0,
             trailers: None,
             ends_stream: transfer == Transfer::Stream,
+            grpc_end: None,
             extra: None,
             written: 0,
             waits_for: Side::Source,
@@ -126,6 +131,11 @@ impl Pump {
     /// Which socket the last [`poll`](Self::poll) that was pending waits for.
     pub(super) fn waits_for(&self) -> Side {
         self.waits_for
+    }
+
+    /// What the trailers said of how a gRPC call went, once the body is over.
+    pub(super) fn grpc_end(&self) -> Option<GrpcEnd> {
+        self.grpc_end
     }
 
     /// How many bytes have gone to the sink, a tail left out.
@@ -163,6 +173,7 @@ impl Pump {
                 let taken = decoder.decode(buffer.unread_mut())?;
                 if taken.done {
                     decoder.compose_trailers(&mut self.tail)?;
+                    self.grpc_end = grpc::status_of_lines(&self.tail);
                     self.source = Source::Over;
                 }
                 (taken.content, taken.consumed)
@@ -352,8 +363,16 @@ impl Pump {
 
     /// Trailers that came over HTTP/2, for whatever goes out.
     fn take_trailers(&mut self, trailers: Option<HeaderMap>) {
+        self.grpc_end = trailers.as_ref().and_then(grpc::status_of_trailers);
         match (trailers, self.transfer) {
-            (Some(trailers), Transfer::Stream) => self.trailers = trailers_that_pass(trailers).map(Box::new),
+            (Some(trailers), Transfer::Stream) => {
+                if let Some(replay) = &mut self.replay {
+                    let mut lines = Vec::new();
+                    compose_trailers(&mut lines, &trailers);
+                    replay.keep(b"", &lines);
+                }
+                self.trailers = trailers_that_pass(trailers).map(Box::new);
+            }
             (Some(trailers), Transfer::Chunked) => compose_trailers(&mut self.tail, &trailers),
             _ => {}
         }

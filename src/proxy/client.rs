@@ -3,7 +3,7 @@
 use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
+use crate::http::{Asked, HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
 use crate::net::Stream;
 use crate::net::proxy_protocol::Addresses;
 use std::future::poll_fn;
@@ -144,27 +144,16 @@ impl Client {
     }
 
     /// Begins a response of Serin's own: what is left to [`send`](Self::send), unless that cannot be any more.
-    pub(super) fn begin(&mut self, worker: &Worker, reply: &Reply<'_>, close: bool, to_head: bool) -> Option<Vec<u8>> {
+    pub(super) fn begin(&mut self, worker: &Worker, reply: &Reply<'_>, close: bool) -> Option<Vec<u8>> {
         let mut bytes = worker.buffers.take_head();
         match &mut self.stream {
             Stream::Http2(stream) => {
-                let content = if to_head { &[] } else { reply.body() };
-                stream.send_response(reply.head(), content.is_empty()).ok()?;
-                bytes.extend_from_slice(content);
+                stream.send_response(reply.head(), reply.content().is_empty()).ok()?;
+                bytes.extend_from_slice(reply.content());
             }
-            Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close, to_head),
+            Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close),
         }
         Some(bytes)
-    }
-
-    /// Answers a request that is not read any further; whether all of the answer was taken.
-    pub(super) fn refuse<'a>(
-        &'a mut self,
-        worker: &'a Worker,
-        refusal: Refusal,
-    ) -> impl Future<Output = bool> + use<'a> {
-        let begun = self.begin_refusal(worker, refusal, true, false);
-        self.send(worker, begun)
     }
 
     /// Begins to say why a request is refused. A malformed one is no more than an error of its HTTP/2 stream (RFC 9113
@@ -173,14 +162,14 @@ impl Client {
         &mut self,
         worker: &Worker,
         refusal: Refusal,
+        asked: Asked,
         close: bool,
-        to_head: bool,
     ) -> Option<Vec<u8>> {
         if let (Stream::Http2(stream), Refusal::Malformed) = (&mut self.stream, refusal) {
             stream.reset(h2::Reason::PROTOCOL_ERROR);
             return None;
         }
-        self.begin(worker, &Reply::new(Reason::Refused(refusal), &worker.date(), None), close, to_head)
+        self.begin(worker, &Reply::new(Reason::Refused(refusal), asked, &worker.date(), None), close)
     }
 
     /// Sends the rest of a response of Serin's own; whether all of it was taken.

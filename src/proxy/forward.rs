@@ -2,12 +2,13 @@
 
 use super::attempts::attempts;
 use super::client::Client;
-use super::outcome::Outcome;
+use super::grpc::end_grpc;
+use super::outcome::{Counted, Outcome};
 use super::request::{Answer, Arrived, Forwarded, TurnedAway};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
-use crate::http::{Reason, Reply};
-use crate::stats::{Cause, Exchange as Record};
+use crate::http::{Asked, Reason, Reply};
+use crate::stats::Exchange as Record;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -37,28 +38,32 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: A
             return if client.send(worker, begun).await { next } else { Next::Close };
         }
     };
-    client.deadline.bound(request.outgoing.timeouts.request);
+    client.deadline.bound(request.outgoing.request_timeout);
     request.copy_head(worker, &current);
     let shard = request.shard(worker, &current.snapshot);
     let (end, seen) = attempts(worker, client, &current, &mut request, shard).await;
     let outcome = Outcome::of(end, request.outgoing.persists && request.outgoing.body.is_over() && !worker.draining());
     let over_at = seen.over_at.unwrap_or_else(Instant::now);
-    shard.record(&Record {
-        code: outcome.code.or(outcome.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
-        failure: outcome.failure.or_else(|| (seen.code? >= 500 && outcome.code.is_none()).then_some(Cause::Status)),
-        grpc: None,
-        head: seen.head_at.map(|at| at.duration_since(start)),
-        duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
-    });
+    let duration = over_at.duration_since(start).saturating_sub(seen.client_waits);
+    let Counted { code, failure, grpc } = match request.outgoing.grpc {
+        None => outcome.counted(seen),
+        Some(call) => {
+            let most = request.outgoing.request_timeout;
+            call.counted(&outcome, seen, duration, most, current.snapshot.plan.grpc)
+        }
+    };
+    let head = seen.head_at.map(|at| at.duration_since(start));
+    shard.record(&Record { code, failure, grpc, head, duration });
     request.copy_body(worker, &current);
-    let to_head = request.outgoing.to_head;
+    let asked = request.outgoing.asked();
     worker.buffers.give_head(request.outgoing.head);
     match outcome.reply {
+        None if asked == Asked::Grpc => end_grpc(client, outcome),
         None => outcome.next,
         Some(reason) => {
             let close = !matches!(outcome.next, Next::Request);
             let changes = request.outgoing.changes;
-            let begun = client.begin(worker, &Reply::new(reason, &worker.date(), changes), close, to_head);
+            let begun = client.begin(worker, &Reply::new(reason, asked, &worker.date(), changes), close);
             if client.send(worker, begun).await { outcome.next } else { Next::Close }
         }
     }
@@ -66,19 +71,19 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: A
 
 /// Begins to answer a request that gets no backend; what becomes of its connection then.
 fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway<'_>) -> (Option<Vec<u8>>, Next) {
-    let TurnedAway { answer, changes, persists, to_head } = turned_away;
+    let TurnedAway { answer, changes, persists, asked } = turned_away;
     let (persists, date) = (persists && !worker.draining(), worker.date());
     let begun = match answer {
         Answer::Reason(reason) => {
             worker.counters.refused(reason.code());
             match reason {
-                Reason::Refused(refusal) => client.begin_refusal(worker, refusal, !persists, to_head),
-                _ => client.begin(worker, &Reply::new(reason, &date, changes), !persists, to_head),
+                Reason::Refused(refusal) => client.begin_refusal(worker, refusal, asked, !persists),
+                _ => client.begin(worker, &Reply::new(reason, asked, &date, changes), !persists),
             }
         }
         Answer::Redirect { code, location } => {
             worker.counters.redirected(code);
-            client.begin(worker, &Reply::redirect(code, &location, &date, changes), !persists, to_head)
+            client.begin(worker, &Reply::redirect(code, &location, &date, changes), !persists)
         }
     };
     (begun, if persists { Next::Request } else { Next::Linger })

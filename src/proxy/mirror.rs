@@ -9,11 +9,14 @@ use super::body::{NotKept, Pump};
 use super::buffer::Buffer;
 use super::deadline::Deadline;
 use super::worker::{Current, Worker, head_limits};
-use crate::http::{BodyLength, HeadLimits, Progress, RequestHead, ResponseHead, Transfer, slots};
-use crate::net::Stream;
+use crate::http::{
+    BodyLength, HeadLimits, Http2Request, Progress, RequestHead, ResponseHead, Transfer, slots, trailers_of_lines,
+};
 use crate::net::proxy_protocol::Addresses;
-use crate::plan::{BackendId, Filters, RuleId};
+use crate::net::{Http2, Stream};
+use crate::plan::{BackendId, Filters, Protocol, RuleId};
 use crate::stats::MirrorOutcome;
+use crate::upstream::{Backend, Lease, Pool, Terms};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -44,7 +47,8 @@ struct Errand {
     worker: Rc<Worker>,
     current: Rc<Current>,
     copy: Rc<Copy>,
-    message: Rc<[u8]>,
+    /// Content, and trailer lines.
+    body: Rc<(Vec<u8>, Vec<u8>)>,
     backend: BackendId,
 }
 
@@ -80,15 +84,15 @@ impl Copy {
         current: &Rc<Current>,
         body: Result<(&[u8], &[u8]), NotKept>,
     ) {
-        let message: Result<Rc<[u8]>, _> = match body {
-            Ok((content, trailers)) => Ok(self.message(content, trailers).into()),
+        let body = match body {
+            Ok((content, trailers)) => Ok(Rc::new((content.to_vec(), trailers.to_vec()))),
             Err(NotKept::TooLong) => Err(MirrorOutcome::TooLarge),
             Err(NotKept::Unfinished) => Err(MirrorOutcome::Incomplete),
         };
         for &(backend, place) in &self.to {
             let shard = &current.snapshot.mirrors[self.rule.index()][place][worker.id];
             let under_way = UnderWay::begin(worker);
-            let (message, under_way) = match (&message, under_way) {
+            let (body, under_way) = match (&body, under_way) {
                 (Err(outcome), _) => {
                     shard.record(*outcome);
                     continue;
@@ -97,10 +101,10 @@ impl Copy {
                     shard.record(MirrorOutcome::Overload);
                     continue;
                 }
-                (Ok(message), Some(under_way)) => (Rc::clone(message), under_way),
+                (Ok(body), Some(under_way)) => (Rc::clone(body), under_way),
             };
             let (worker, current, copy) = (Rc::clone(worker), Rc::clone(current), Rc::clone(&self));
-            let (errand, shard) = (Errand { worker, current, copy, message, backend }, std::sync::Arc::clone(shard));
+            let (errand, shard) = (Errand { worker, current, copy, body, backend }, std::sync::Arc::clone(shard));
             tokio::task::spawn_local(async move {
                 shard.record(errand.run().await);
                 drop(under_way);
@@ -108,7 +112,7 @@ impl Copy {
         }
     }
 
-    /// The whole request, framed as its head says.
+    /// The whole request in HTTP/1.1, framed as its head says.
     fn message(&self, content: &[u8], trailers: &[u8]) -> Vec<u8> {
         let mut message = self.head.clone();
         if matches!(self.body, BodyLength::Chunked | BodyLength::Stream(None)) {
@@ -167,29 +171,73 @@ impl Errand {
         }
         let Some(pool) = backend.pick(&[], worker.random(), worker.now_ms()) else { return MirrorOutcome::Failed };
         let _pending = pool.begin();
-        // The kernel is asked whether an idle connection is still open, since nothing is sent twice.
-        let mut lease = if let Some(lease) = pool.reuse(true, &copy.client) {
-            lease
-        } else {
-            let Some(_opening) = backend.opening(pool) else { return MirrorOutcome::Overload };
-            deadline.set(current.snapshot.plan.timeouts.connect);
-            match pool.connect(&copy.client, worker.now_ms()).await {
-                Ok(lease) => lease,
-                Err(_) => return MirrorOutcome::Failed,
-            }
+        let mut lease = match self.lease(backend, pool, deadline).await {
+            Ok(lease) => lease,
+            Err(outcome) => return outcome,
         };
         deadline.set(None);
-        let mut sent = 0;
         let stream = lease.stream();
-        let written = poll_fn(|cx| poll_send(cx, stream, &self.message, &mut sent)).await;
         let mut answer = Answer::new(head_limits(&current.snapshot), copy.to_head);
-        if written.is_err() || !poll_fn(|cx| answer.poll_head(cx, stream, worker)).await {
+        let answered = match stream {
+            Stream::Http2(stream) => self.ask_http2(stream).await.map(|over| answer.rest = Some(over)).is_some(),
+            Stream::Plain(_) | Stream::Tls(_) => self.ask(stream, &mut answer).await,
+        };
+        if !answered {
             return MirrorOutcome::Failed;
         }
         if poll_fn(|cx| answer.poll_rest(cx, stream, worker)).await {
             backend.keep(lease, worker.now_ms());
         }
         MirrorOutcome::Answered
+    }
+
+    /// A connection to the endpoint, or a stream of one.
+    async fn lease(&self, backend: &Backend, pool: &Rc<Pool>, deadline: &Deadline) -> Result<Lease, MirrorOutcome> {
+        let Self { worker, current, copy, .. } = self;
+        let timeout = current.snapshot.plan.timeouts.connect;
+        while pool.endpoint().protocol == Protocol::Http2 {
+            if let Some(lease) = backend.stream(pool, worker.now_ms()) {
+                return Ok(lease);
+            }
+            let terms = Terms { timeout, header_bytes: head_limits(&current.snapshot).bytes };
+            let awaited = backend.await_connection(pool, terms, worker.now_ms());
+            let Some((_waiting, awaited)) = awaited else { return Err(MirrorOutcome::Overload) };
+            deadline.set(timeout);
+            awaited.opened().await.map_err(|_| MirrorOutcome::Failed)?;
+        }
+        // The kernel is asked whether an idle connection is still open, since nothing is sent twice.
+        if let Some(lease) = pool.reuse(true, &copy.client) {
+            return Ok(lease);
+        }
+        let Some(_opening) = backend.opening(pool) else { return Err(MirrorOutcome::Overload) };
+        deadline.set(timeout);
+        pool.connect(&copy.client, worker.now_ms()).await.map_err(|_| MirrorOutcome::Failed)
+    }
+
+    /// Sends the request over HTTP/1.1; whether a response's head has come.
+    async fn ask(&self, stream: &mut Stream, answer: &mut Answer) -> bool {
+        let (content, trailers) = &*self.body;
+        let (message, mut sent) = (self.copy.message(content, trailers), 0);
+        poll_fn(|cx| poll_send(cx, stream, &message, &mut sent)).await.is_ok()
+            && poll_fn(|cx| answer.poll_head(cx, stream, &self.worker)).await
+    }
+
+    /// Sends the request over HTTP/2: the rest of the response, once its head has come.
+    async fn ask_http2(&self, stream: &mut Http2) -> Option<(Pump, bool)> {
+        let (content, trailers) = &*self.body;
+        let trailers = trailers_of_lines(trailers);
+        let Http2Request { head, .. } = Http2Request::read(&self.copy.head, stream.is_secure(), false).ok()?;
+        stream.send_request(head, content.is_empty() && trailers.is_none()).ok()?;
+        let mut sent = 0;
+        while sent < content.len() {
+            sent += poll_fn(|cx| stream.poll_send(cx, &content[sent..], trailers.is_none())).await.ok()?;
+        }
+        if trailers.is_some() {
+            stream.finish(trailers).ok()?;
+        }
+        while poll_fn(|cx| stream.poll_response(cx)).await.ok()?.status().as_u16() < 200 {}
+        let rest = if stream.has_ended() { BodyLength::Sized(0) } else { BodyLength::Stream(None) };
+        Some((Pump::new(rest, Transfer::AsIs, head_limits(&self.current.snapshot)), true))
     }
 }
 

@@ -4,14 +4,17 @@ use super::body::Pump;
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
+use super::grpc::Call;
 use super::mirror::Copy;
 use super::replay::Replay;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
-    BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, location, slots,
+    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc,
+    location, slots,
 };
-use crate::plan::{HeaderChanges, RuleFilters, RuleId, Snapshot};
+use crate::plan::{HeaderChanges, Protocol, RuleFilters, RuleId, Snapshot};
 use crate::stats::Shard;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use std::rc::Rc;
 
@@ -40,7 +43,21 @@ pub(super) struct TurnedAway<'p> {
     pub(super) changes: Option<&'p HeaderChanges>,
     /// The connection can take another request.
     pub(super) persists: bool,
-    pub(super) to_head: bool,
+    pub(super) asked: Asked,
+}
+
+impl Arrived {
+    /// What asks, as far as that is known of a head that is refused.
+    fn asked(&self) -> Asked {
+        match self {
+            Self::Http2(parts)
+                if parts.headers.get(CONTENT_TYPE).is_some_and(|kind| grpc::is_grpc(kind.as_bytes())) =>
+            {
+                Asked::Grpc
+            }
+            Self::Http1(_) | Self::Http2(_) => Asked::Plain,
+        }
+    }
 }
 
 /// What a request that gets no backend is answered.
@@ -62,7 +79,7 @@ impl<'p> Forwarded<'p> {
         let (mut slots, mut lines) = (slots(), Vec::new());
         let refused = |refusal| {
             let answer = Answer::Reason(Reason::Refused(refusal));
-            TurnedAway { answer, changes: None, persists: false, to_head: false }
+            TurnedAway { answer, changes: None, persists: false, asked: arrived.asked() }
         };
         let head = match arrived {
             Arrived::Http1(length) => {
@@ -77,10 +94,12 @@ impl<'p> Forwarded<'p> {
         };
         let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
+        let mut request_timeout = snapshot.plan.timeouts.request;
+        let call = Call::of(&head, &mut request_timeout);
         let choice = match choose(snapshot, &head, client.peer.ip(), worker.random()) {
             Ok(choice) => choice,
             Err(no_choice) => {
-                let turned_away = TurnedAway::new(no_choice, snapshot, client, &head);
+                let turned_away = TurnedAway::new(no_choice, snapshot, client, &head, call);
                 if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
                     input.consume(*length);
                     client.input = (!input.unread().is_empty()).then_some(input);
@@ -100,7 +119,9 @@ impl<'p> Forwarded<'p> {
         };
         let mut composed = worker.buffers.take_head();
         compose_request(&mut composed, &head, &inbound);
-        let transfer = Transfer::of(head.body, Version::Http11);
+        // A head for HTTP/2 stays apart from the content, which has no frame of its own.
+        let http2 = plan.backends[choice.backend.index()].protocol == Protocol::Http2;
+        let transfer = Transfer::of(head.body, if http2 { Version::Http2 } else { Version::Http11 });
         let bodyless = head.body == BodyLength::Sized(0);
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
         let copy = Copy::of(worker, filters, choice.rule, &head, &composed, client.ends());
@@ -113,8 +134,10 @@ impl<'p> Forwarded<'p> {
             upgrades: head.upgrades,
             limits,
             timeouts: &plan.timeouts,
+            request_timeout,
             changes: filters.map(|filters| &filters.response),
             via: plan.headers.via,
+            grpc: call,
         };
         if copy.is_some()
             && !bodyless
@@ -134,7 +157,8 @@ impl<'p> Forwarded<'p> {
                     return Err(refused(Refusal::Chunk));
                 }
                 client.input = outgoing.body.take_extra();
-                if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                let joins = !outgoing.upgrades && !http2;
+                if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
                     outgoing.head.clear();
                 }
             }
@@ -156,6 +180,11 @@ impl<'p> Forwarded<'p> {
         }
     }
 
+    /// Whether the time has passed that the caller of a gRPC request gave it: that says nothing of an endpoint.
+    pub(super) fn is_out_of_callers_time(&self, client: &Client) -> bool {
+        self.outgoing.grpc.is_some_and(Call::is_bound_by_caller) && client.deadline.bound_passed()
+    }
+
     /// Where it is counted.
     pub(super) fn shard<'s>(&self, worker: &Worker, snapshot: &'s Snapshot) -> &'s Shard {
         let shards = &snapshot.shards[self.choice.rule.index()];
@@ -167,7 +196,13 @@ impl<'p> Forwarded<'p> {
 }
 
 impl<'p> TurnedAway<'p> {
-    fn new(no_choice: NoChoice, snapshot: &'p Snapshot, client: &Client, head: &RequestHead<'_, '_>) -> Self {
+    fn new(
+        no_choice: NoChoice,
+        snapshot: &'p Snapshot,
+        client: &Client,
+        head: &RequestHead<'_, '_>,
+        call: Option<Call>,
+    ) -> Self {
         let filters = |rule: RuleId| &snapshot.plan.rules[rule.index()].filters;
         let (reason, rule) = match no_choice {
             NoChoice::Route => (Reason::NoRoute, None),
@@ -179,7 +214,11 @@ impl<'p> TurnedAway<'p> {
             answer: redirect(filters, client, head).unwrap_or(Answer::Reason(reason)),
             changes: filters.map(|filters| &filters.response),
             persists: head.persists() && head.body == BodyLength::Sized(0),
-            to_head: head.method == "HEAD",
+            asked: match call {
+                Some(_) => Asked::Grpc,
+                None if head.method == "HEAD" => Asked::Head,
+                None => Asked::Plain,
+            },
         }
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Comm
                     }
                 }
                 if !worker.is_loaded() {
-                    return;
+                    return worker.leave().await;
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::net::proxy_protocol::Malformed;
 use crate::net::{Beginning, Entrance};
 use crate::plan::{Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
-use crate::upstream::{Pools, Seat};
+use crate::upstream::{ConnectError, Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -141,6 +141,16 @@ impl Worker {
         Rc::clone(&current)
     }
 
+    /// Lets go of the connections to endpoints, and lets those take their leave that have a word for it.
+    pub(super) async fn leave(&self) {
+        let snapshot = Arc::clone(&self.current.borrow().snapshot);
+        *self.current.borrow_mut() = Rc::new(Current { snapshot, pools: Pools::default() });
+        // An HTTP/2 connection is closed by a task of its own, which needs one turn for it; nobody waits for its peer.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The limits that clients are held to.
     pub(super) fn limits(&self) -> (HeadLimits, Timeouts) {
         let current = self.current.borrow();
@@ -160,10 +170,15 @@ impl Worker {
         }
     }
 
-    /// Says, once in ten seconds, that handshakes with a backend fail: the counters do not say why.
-    pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &std::io::Error) {
+    /// Says, once in ten seconds, why connections to a backend cannot be used: the counters do not say.
+    pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &ConnectError) {
         if self.handshake_failed.is_due(self.now_ms()) {
-            tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
+            match error {
+                ConnectError::Tls(error) => {
+                    tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
+                }
+                error => tracing::warn!(%endpoint, %error, "the HTTP/2 handshake with an endpoint failed"),
+            }
         }
     }
 

@@ -17,6 +17,22 @@ pub enum ConnectError {
     /// The endpoint was reached, and the handshake failed.
     #[error("the TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
+    /// The endpoint was reached, and does not speak HTTP/2.
+    #[error("the endpoint does not speak HTTP/2: {0}")]
+    Http2(#[source] Box<h2::Error>),
+    /// The endpoint lets no request in (`SETTINGS_MAX_CONCURRENT_STREAMS` is 0).
+    #[error("the endpoint takes no HTTP/2 streams")]
+    NoStreams,
+    /// It took too long.
+    #[error("no connection in time")]
+    Timeout,
+}
+
+impl From<h2::Error> for ConnectError {
+    fn from(error: h2::Error) -> Self {
+        // Whoever waits for a connection has room for the error.
+        Self::Http2(Box::new(error))
+    }
 }
 
 /// Connects to `endpoint`, as far as the end of the handshake if there is one. Where the endpoint wants to know on whose

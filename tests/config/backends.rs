@@ -2,7 +2,7 @@
 
 use super::{check_text, edited};
 use serin::cli::check;
-use serin::plan::{CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, SuccessRate, Upstream};
+use serin::plan::{CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, Protocol, SuccessRate, Upstream};
 use std::time::Duration;
 
 const CANARY: &str = "endpoints: { static: [\"10.0.0.1:8004\"] }";
@@ -91,6 +91,14 @@ fn ceilings_ages_and_thresholds_are_read() {
 }
 
 #[test]
+fn a_backend_speaks_http_1_unless_it_is_said_to_speak_http_2() {
+    let protocol = |keys: &str| check_text(&with(keys)).unwrap().backends[1].protocol;
+    assert_eq!(check_text(super::GOOD).unwrap().backends[1].protocol, Protocol::Http1);
+    assert_eq!(protocol("protocol: http1"), Protocol::Http1);
+    assert_eq!(protocol("protocol: http2, tls: {}, health: { path: / }"), Protocol::Http2);
+}
+
+#[test]
 fn what_is_wrong_is_refused_alone() {
     for (keys, expected) in [
         ("health: {}", "`path` is missing"),
@@ -119,6 +127,9 @@ fn what_is_wrong_is_refused_alone() {
         ("circuitBreaker: { maxPending: 1 }", "unknown key `maxPending`"),
         ("slowStart: 10ms", "`slowStart` cannot be 10ms"),
         ("maxConnectionAge: off", "a duration is a number and a unit"),
+        ("protocol: http2, proxyProtocol: v1", "`proxyProtocol` with `protocol: http2`"),
+        ("protocol: h2", "unknown value `h2`"),
+        ("protocol: [http2]", "expected"),
         ("maxRequestsPerConnection: 0", "`maxRequestsPerConnection` cannot be 0"),
     ] {
         let lines = check_text(&with(keys)).expect_err(expected).lines();
@@ -130,11 +141,12 @@ fn what_is_wrong_is_refused_alone() {
 fn the_summary_tells_them_in_words_and_says_nothing_of_a_backend_without() {
     let dir = tempfile::TempDir::new().unwrap();
     let file = dir.path().join("serin.yaml");
-    let keys = "health: { path: /healthz }, outlierDetection: { successRate: {} }, panicThreshold: 20%, slowStart: 30s, \
+    let keys = "protocol: http2, health: { path: /healthz }, outlierDetection: { successRate: {} }, panicThreshold: 20%, slowStart: 30s, \
         circuitBreaker: { maxConnections: 10, maxRequests: 20 }, maxConnectionAge: 10m, maxRequestsPerConnection: 1000";
     std::fs::write(&file, with(keys)).unwrap();
     let summary = check::run(&file, false).stdout;
     let expected = "backend canary
+  speaks    http2
   asks      GET /healthz every 5s, for 1s at most; out after 3 bad answers, back after 2 good ones
   ejects    after 5 failures in a row, for 30s and longer, 50% of the endpoints at most
             or 1.9 deviations below the mean success rate of 5 with 100 requests or more in 10s

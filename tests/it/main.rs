@@ -3,9 +3,12 @@
 mod endpoints;
 mod events;
 mod filters;
+mod grpc;
 mod harness;
 mod harness_tests;
+mod hostile;
 mod http2;
+mod http2_backends;
 mod judge;
 mod lifecycle;
 mod proxy_protocol;

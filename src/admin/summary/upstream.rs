@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(super) fn add(shown: &mut Value, backend: &Backend) {
     let upstream = &backend.upstream;
     let duration = |duration: Option<Duration>| duration.map(format_duration);
+    shown["protocol"] = backend.protocol.label().into();
     shown["health"] = upstream.health.as_ref().map(health).into();
     shown["outlierDetection"] = upstream.outliers.as_ref().map(outliers).into();
     shown["panicThreshold"] = format_ratio(upstream.panic_threshold).into();

@@ -3,7 +3,7 @@
 use super::table::Table;
 use crate::config::{format_duration, format_ratio};
 use crate::net::proxy_protocol::Version;
-use crate::plan::{Backend, CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, Upstream};
+use crate::plan::{Backend, CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, Protocol, Upstream};
 
 /// What the file says of `backend` beyond its endpoints; `None` when that is nothing.
 pub(super) fn in_words(backend: &Backend) -> Option<String> {
@@ -11,8 +11,10 @@ pub(super) fn in_words(backend: &Backend) -> Option<String> {
     let default = Upstream::default();
     let panic = (upstream.panic_threshold.to_bits() != default.panic_threshold.to_bits())
         .then(|| format!("below {} of the endpoints", format_ratio(upstream.panic_threshold)));
+    let speaks = (backend.protocol != Protocol::default()).then(|| backend.protocol.label().into());
     let proxied = |version: Version| format!("the client's address in a PROXY header, {}", version.label());
     let rows = [
+        ("  speaks", speaks),
         ("  tells", backend.proxy_protocol.map(proxied)),
         ("  asks", upstream.health.as_ref().map(health)),
         ("  ejects", upstream.outliers.as_ref().map(outliers)),

@@ -5,8 +5,19 @@ use crate::config::at::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Asks every endpoint how it is, on a connection of its own: either with `path`, by a `GET` over HTTP/1.1, to which an
-/// answer from 200 to 399 is a good one, or with `grpc`, by gRPC's health service, to which `SERVING` is.
+/// What is spoken to a backend.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Protocol {
+    /// HTTP/1.1: one request at a time on a connection.
+    Http1,
+    /// HTTP/2: many requests at a time on a connection. With `tls` the endpoints have to choose `h2` by ALPN; in clear
+    /// they have to expect HTTP/2 from the first byte on.
+    Http2,
+}
+
+/// Asks every endpoint how it is, on a connection of its own: either with `path`, by a `GET` over the backend's protocol,
+/// to which an answer from 200 to 399 is a good one, or with `grpc`, by gRPC's health service, to which `SERVING` is.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct HealthCheck {

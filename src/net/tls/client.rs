@@ -56,9 +56,14 @@ impl Connector {
     /// The same, to speak HTTP/2 then.
     ///
     /// # Errors
-    /// The same.
+    /// The same; and [`Unsupported`](io::ErrorKind::Unsupported) when the peer has not chosen HTTP/2.
     pub async fn connect_http2(&self, socket: TcpStream, address: IpAddr) -> io::Result<Box<Tls>> {
-        self.handshake(&self.http2, socket, address).await
+        let tls = self.handshake(&self.http2, socket, address).await?;
+        // A peer that knows nothing of ALPN says nothing, and then speaks HTTP/1.1 (RFC 9113 section 3.2).
+        if tls.protocol() == Some(super::HTTP2) {
+            return Ok(tls);
+        }
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the endpoint did not choose HTTP/2 (`h2` by ALPN)"))
     }
 
     async fn handshake(&self, config: &Arc<ClientConfig>, socket: TcpStream, address: IpAddr) -> io::Result<Box<Tls>> {

@@ -51,6 +51,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
         tls: None,
+        protocol: crate::plan::Protocol::Http1,
         proxy_protocol: None,
         upstream: Upstream::default(),
     };

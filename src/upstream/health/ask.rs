@@ -3,10 +3,11 @@
 use super::grpc::{ServingStatus, check};
 use crate::http::{HeadLimits, Progress, ResponseHead, slots};
 use crate::net::Stream;
-use crate::plan::{Endpoint, HealthQuestion};
+use crate::plan::{Endpoint, HealthQuestion, Protocol};
 use crate::stats::GrpcEnd;
 use crate::upstream::connect::{ConnectError, connect, connect_http2};
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -52,8 +53,9 @@ pub(super) enum Unwell {
 impl From<ConnectError> for Unwell {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Socket(error) => Self::Connect(error),
             ConnectError::Tls(error) => Self::Handshake(error),
+            ConnectError::Socket(error) => Self::Connect(error),
+            other => Self::Connect(io::Error::other(other)),
         }
     }
 }
@@ -93,20 +95,32 @@ async fn put(
     question: &Question,
     patience: Duration,
 ) -> Result<(Rest, Result<(), Unwell>), Unwell> {
+    let address = endpoint.address;
+    let speaks_http2 = matches!(question, Question::Asks(HealthQuestion::Grpc(_)));
+    let stream = match endpoint.protocol {
+        Protocol::Http1 if !speaks_http2 => connect(endpoint, None).await?,
+        Protocol::Http1 | Protocol::Http2 => connect_http2(endpoint).await?,
+    };
     match question {
-        Question::Connect => connect(endpoint, None).await.map(|_| (Rest::Nothing, Ok(()))).map_err(Unwell::from),
-        Question::Asks(HealthQuestion::Get(path)) => get(endpoint, path).await,
+        Question::Connect => Ok((Rest::Nothing, Ok(()))),
+        Question::Asks(HealthQuestion::Get(path)) => {
+            let (rest, code) = match endpoint.protocol {
+                Protocol::Http1 => get(stream, address, path).await?,
+                Protocol::Http2 => {
+                    let (connection, code) = super::http2::get(stream, address, path).await?;
+                    (Rest::Http2(Box::new(connection)), code)
+                }
+            };
+            Ok((rest, if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) }))
+        }
         Question::Asks(HealthQuestion::Grpc(service)) => {
-            let stream = connect_http2(endpoint).await?;
-            let (connection, well) = check(stream, endpoint.address, service, patience).await?;
+            let (connection, well) = check(stream, address, service, patience).await?;
             Ok((Rest::Http2(Box::new(connection)), well))
         }
     }
 }
 
-async fn get(endpoint: &Endpoint, path: &str) -> Result<(Rest, Result<(), Unwell>), Unwell> {
-    let mut stream = connect(endpoint, None).await?;
-    let address = endpoint.address;
+async fn get(mut stream: Stream, address: SocketAddr, path: &str) -> Result<(Rest, u16), Unwell> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: serin-health\r\naccept: */*\r\nconnection: close\r\n\r\n"
     );
@@ -115,8 +129,7 @@ async fn get(endpoint: &Endpoint, path: &str) -> Result<(Rest, Result<(), Unwell
     let mut bytes = Vec::with_capacity(1_024);
     loop {
         if let Some(code) = status(&mut bytes)? {
-            let well = if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) };
-            return Ok((Rest::Http1(stream), well));
+            return Ok((Rest::Http1(stream), code));
         }
         if stream.read_buf(&mut bytes).await.map_err(Unwell::Broken)? == 0 {
             return Err(Unwell::Closed);

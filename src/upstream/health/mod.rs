@@ -8,6 +8,7 @@
 mod ask;
 mod check;
 mod grpc;
+mod http2;
 mod outlier;
 mod probes;
 mod success;

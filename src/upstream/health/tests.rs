@@ -1,7 +1,9 @@
 //! A whole backend, asked and judged. What time does is told, not waited for; only answers come over real sockets.
 
 use super::*;
-use crate::plan::{Endpoints, HealthCheck, HealthQuestion, OutlierDetection, Standing, SuccessRate, Upstream};
+use crate::plan::{
+    Endpoints, HealthCheck, HealthQuestion, OutlierDetection, Protocol, Standing, SuccessRate, Upstream,
+};
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +23,7 @@ impl Scene {
             version: "1".into(),
             endpoints: Endpoints::Static(Vec::new()),
             tls: None,
+            protocol: Protocol::Http1,
             proxy_protocol: None,
             upstream,
         };

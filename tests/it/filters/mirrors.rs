@@ -1,7 +1,7 @@
 //! `RequestMirror`: copies for another backend, which the request itself never notices.
 
 use super::OK;
-use crate::harness::{Backend, Client, Serin, Service, black_hole, eventually};
+use crate::harness::{Backend, Client, Serin, Service, black_hole, eventually, free_address};
 use std::net::SocketAddr;
 
 const MOST: usize = 64 << 10;
@@ -138,8 +138,7 @@ fn a_mirror_that_never_answers_holds_nobody_up_and_what_is_too_much_is_dropped()
 #[test]
 fn a_mirror_that_cannot_be_reached_fails_nobody() {
     let main = Service::start("main");
-    let gone = Backend::replying(OK).address();
-    let mut serin = mirroring(main.address(), gone, "");
+    let mut serin = mirroring(main.address(), free_address(), "");
     all_are_answered(&mut serin.client(), 10);
     await_copies(&serin, "failed", 20);
     assert_eq!(serin.count("serin_failures_total", &[]), 0);
