@@ -5,9 +5,10 @@
 //! one. It is sent once, has its own time, and is counted apart from the versions. An offer to switch protocols is not
 //! copied: there would be nobody to speak the other one.
 
-use super::body::{NotKept, Pump};
+use super::body::Pump;
 use super::buffer::Buffer;
 use super::deadline::Deadline;
+use super::replay::NotKept;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     BodyLength, HeadLimits, Http2Request, Progress, RequestHead, ResponseHead, Transfer, slots, trailers_of_lines,
@@ -206,7 +207,7 @@ impl Errand {
             awaited.opened().await.map_err(|_| MirrorOutcome::Failed)?;
         }
         // The kernel is asked whether an idle connection is still open, since nothing is sent twice.
-        if let Some(lease) = pool.reuse(true, &copy.client) {
+        if let Some(lease) = pool.reuse(true, || copy.client) {
             return Ok(lease);
         }
         let Some(_opening) = backend.opening(pool) else { return Err(MirrorOutcome::Overload) };
