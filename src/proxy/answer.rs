@@ -44,7 +44,7 @@ pub(super) enum Taken {
 /// Where an answer goes, and what it is an answer to.
 pub(super) struct Receiver<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) outgoing: &'a Outgoing,
+    pub(super) outgoing: &'a Outgoing<'a>,
     pub(super) seen: &'a mut Seen,
     /// Heads for the client that do not stand before content.
     pub(super) prelude: &'a mut Vec<u8>,
@@ -141,6 +141,8 @@ impl Receiver<'_> {
             transfer,
             via: outgoing.via,
             date: &date,
+            // An interim response is a word by the way; the one that the rule means is still to come.
+            changes: outgoing.changes.filter(|_| !interim || head.code == 101),
         };
         let composed = match client {
             Stream::Http2(_) => ClientHead::Http2(Box::new(response_head(head, &outbound).ok_or(End::BadResponse)?)),

@@ -41,7 +41,7 @@ pub(super) async fn attempts(
     worker: &Rc<Worker>,
     client: &mut Client,
     current: &Current,
-    request: &mut Forwarded,
+    request: &mut Forwarded<'_>,
     shard: &Shard,
 ) -> (Tried, Seen) {
     let backend = current.pools.of(request.choice.backend);
@@ -146,7 +146,7 @@ async fn lease(
     client: &Client,
     backend: &Backend,
     pool: &Rc<Pool>,
-    request: &Forwarded,
+    request: &Forwarded<'_>,
 ) -> Result<Lease, Tried> {
     if pool.endpoint().protocol == Protocol::Http2 {
         return match backend.stream(pool, worker.now_ms()) {
@@ -184,7 +184,7 @@ async fn lease_stream(
     client: &Client,
     backend: &Backend,
     pool: &Rc<Pool>,
-    request: &Forwarded,
+    request: &Forwarded<'_>,
 ) -> Result<Lease, Tried> {
     let (timeout, header_bytes) = (request.outgoing.timeouts.connect, request.outgoing.limits.bytes);
     client.deadline.set(timeout);

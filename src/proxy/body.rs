@@ -5,6 +5,7 @@
 //! every [`Buffer`] keeps free on both sides, so that one read makes one write.
 
 use super::buffer::{Buffer, Buffers};
+use super::replay::{NotKept, Replay};
 use crate::http::{
     BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, grpc, trailers_of_lines,
     trailers_that_pass,
@@ -39,6 +40,8 @@ pub(super) struct Pump {
     /// How much content there may still be.
     allowance: u64,
     waits_for: Side,
+    /// What has been accepted, where somebody wants to have it once more.
+    replay: Option<Box<Replay>>,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl Pump {
             written: 0,
             allowance: u64::MAX,
             waits_for: Side::Source,
+            replay: None,
         }
     }
 
@@ -180,6 +184,9 @@ impl Pump {
             self.extra = Some(buffers.copy_of(&buffer.unread()[consumed..]));
         }
         buffer.used.end = buffer.used.start + content;
+        if let Some(replay) = &mut self.replay {
+            replay.keep(buffer.unread(), &self.tail);
+        }
         match self.transfer {
             Transfer::Chunked => self.frame(&mut buffer),
             Transfer::Stream => {}
@@ -187,6 +194,37 @@ impl Pump {
         }
         self.buffer = Some(buffer);
         Ok(())
+    }
+
+    /// From now on keeps what is accepted in `replay`.
+    pub(super) fn keep(&mut self, replay: Box<Replay>) {
+        self.replay = Some(replay);
+    }
+
+    /// The whole body, content and trailer lines, of which all was to be kept if it is not known to be too long.
+    pub(super) fn kept(&self) -> Result<(&[u8], &[u8]), NotKept> {
+        let replay = self.replay.as_ref().filter(|replay| replay.is_whole()).ok_or(NotKept::TooLong)?;
+        if matches!(self.source, Source::Over) { Ok(replay.kept()) } else { Err(NotKept::Unfinished) }
+    }
+
+    /// Reads what is left and gives it to nobody.
+    ///
+    /// # Errors
+    /// [`PumpError`]: the pump is not to be polled again.
+    pub(super) fn poll_drain(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut Stream,
+        buffers: &Buffers,
+    ) -> Poll<Result<(), PumpError>> {
+        loop {
+            self.buffer.take().into_iter().for_each(|buffer| buffers.give(buffer));
+            self.tail.clear();
+            if matches!(self.source, Source::Over) {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_fill(cx, source, buffers))?;
+        }
     }
 
     /// Puts a chunk's size and end around the content, and the last chunk after it when the body is over.
@@ -329,7 +367,14 @@ impl Pump {
     fn take_trailers(&mut self, trailers: Option<HeaderMap>) {
         self.grpc_end = trailers.as_ref().and_then(grpc::status_of_trailers);
         match (trailers, self.transfer) {
-            (Some(trailers), Transfer::Stream) => self.trailers = trailers_that_pass(trailers).map(Box::new),
+            (Some(trailers), Transfer::Stream) => {
+                if let Some(replay) = &mut self.replay {
+                    let mut lines = Vec::new();
+                    compose_trailers(&mut lines, &trailers);
+                    replay.keep(b"", &lines);
+                }
+                self.trailers = trailers_that_pass(trailers).map(Box::new);
+            }
             (Some(trailers), Transfer::Chunked) => compose_trailers(&mut self.tail, &trailers),
             _ => {}
         }
@@ -347,34 +392,5 @@ fn chunk_size(size: usize, room: &mut [u8; 8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::tls::tests::{fill, pair};
-    use std::future::poll_fn;
-    use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
-
-    /// A body of which all that came has been taken by the sink, and not all of it sent: the rest must not wait for more
-    /// to come, which may be never.
-    #[tokio::test]
-    async fn a_pump_waits_for_its_sink_until_what_it_wrote_has_gone_out() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut source = Stream::Plain(listener.accept().await.unwrap().0);
-        let (mut sink, mut client) = pair().await;
-        let taken = fill(&mut sink).await;
-        assert!(sink.has_unsent());
-        let (buffers, limits) = (Buffers::default(), HeadLimits { bytes: 1_024, fields: 1 });
-        let mut pump = Pump::new(BodyLength::Sized(1), Transfer::AsIs, limits);
-        assert!(poll_fn(|cx| Poll::Ready(pump.poll(cx, &mut source, &mut sink, &buffers).is_pending())).await);
-        assert_eq!(pump.waits_for(), Side::Sink);
-        let pumped = poll_fn(|cx| match pump.poll(cx, &mut source, &mut sink, &buffers) {
-            Poll::Pending if pump.waits_for() == Side::Sink => Poll::Pending,
-            polled => Poll::Ready(polled.is_pending()),
-        });
-        let mut bytes = vec![0; taken];
-        let (read, waits) = tokio::join!(client.read_exact(&mut bytes), pumped);
-        read.unwrap();
-        assert!(waits && !sink.has_unsent());
-    }
-}
+#[path = "body_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use super::over_http2::OverHttp2;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Inexpressible, Version};
 use crate::net::Stream;
-use crate::plan::Timeouts;
+use crate::plan::{HeaderChanges, Timeouts};
 use crate::stats::GrpcEnd;
 use std::io;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A request, composed for the backend.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request or the plan")]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<'p> {
     /// The head, unless it stands before the body's first bytes in the pump.
     pub(super) head: Vec<u8>,
     /// The body.
@@ -37,8 +37,11 @@ pub(super) struct Outgoing {
     /// Other protocols are offered; the `head` stays apart from the body, to say later which.
     pub(super) upgrades: bool,
     pub(super) limits: HeadLimits,
-    /// The request's own is the shorter of the config's and, of a gRPC request, the caller's.
-    pub(super) timeouts: Timeouts,
+    pub(super) timeouts: &'p Timeouts,
+    /// The request's own time-out: the shorter of the config's and, of a gRPC request, the caller's.
+    pub(super) request_timeout: Option<Duration>,
+    /// What its rule does to the fields of the response.
+    pub(super) changes: Option<&'p HeaderChanges>,
     pub(super) via: bool,
     pub(super) grpc: Option<Call>,
 }
@@ -88,11 +91,11 @@ pub(super) struct Seen {
 }
 
 /// One request on one connection.
-pub(super) struct Exchange<'a> {
+pub(super) struct Exchange<'a, 'p> {
     pub(super) worker: &'a Worker,
     pub(super) client: &'a mut Client,
     pub(super) upstream: &'a mut Stream,
-    pub(super) outgoing: &'a mut Outgoing,
+    pub(super) outgoing: &'a mut Outgoing<'p>,
     pub(super) seen: Seen,
     pub(super) head_sent: usize,
     pub(super) over_http2: OverHttp2,
@@ -116,12 +119,12 @@ enum Stage {
     UpstreamBody,
 }
 
-impl<'a> Exchange<'a> {
+impl<'a, 'p> Exchange<'a, 'p> {
     pub(super) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
         upstream: &'a mut Stream,
-        outgoing: &'a mut Outgoing,
+        outgoing: &'a mut Outgoing<'p>,
     ) -> Self {
         Self {
             worker,
@@ -344,7 +347,7 @@ impl<'a> Exchange<'a> {
         };
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
-            let timeouts = &self.outgoing.timeouts;
+            let timeouts = self.outgoing.timeouts;
             self.client.deadline.set(match stage {
                 Stage::ClientTakes => timeouts.idle,
                 Stage::ClientBody if self.outgoing.grpc.is_none() => timeouts.idle,

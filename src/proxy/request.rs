@@ -1,20 +1,25 @@
 //! What a request's head says: where it goes, and what is sent there.
 
 use super::body::{Pump, PumpError};
+use super::buffer::Buffer;
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
 use super::grpc::Call;
+use super::mirror::Copy;
 use super::per_client::ClientKey;
-use super::worker::{Worker, head_limits};
+use super::replay::Replay;
+use super::worker::{Current, Worker, head_limits};
 use crate::http::{
-    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc, slots,
+    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc,
+    location, slots,
 };
-use crate::plan::{Protocol, Snapshot};
+use crate::plan::{HeaderChanges, Protocol, RuleFilters, Snapshot};
 use crate::stats::Shard;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// A request that has come as far as its head.
@@ -26,16 +31,20 @@ pub(super) enum Arrived {
 }
 
 /// A request that has a backend.
-pub(super) struct Forwarded {
+pub(super) struct Forwarded<'p> {
     pub(super) choice: Choice,
-    pub(super) outgoing: Outgoing,
+    pub(super) outgoing: Outgoing<'p>,
+    /// The copy that others get, until it is sent.
+    copy: Option<Rc<Copy>>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
 
 /// A request that gets no backend.
-pub(super) struct TurnedAway {
-    pub(super) reason: Reason,
+pub(super) struct TurnedAway<'p> {
+    pub(super) answer: Answer,
+    /// What its rule does to the answer, if it has a rule.
+    pub(super) changes: Option<&'p HeaderChanges>,
     /// The connection can take another request.
     pub(super) persists: bool,
     pub(super) asked: Asked,
@@ -55,19 +64,27 @@ impl Arrived {
     }
 }
 
-impl Forwarded {
+/// What a request that gets no backend is answered.
+pub(super) enum Answer {
+    Reason(Reason),
+    Redirect { code: u16, location: Vec<u8> },
+}
+
+impl<'p> Forwarded<'p> {
     /// Reads the head, chooses the backend, and composes what it is sent.
     pub(super) fn new(
         worker: &Worker,
-        snapshot: &Snapshot,
+        snapshot: &'p Snapshot,
         client: &mut Client,
         arrived: &Arrived,
-    ) -> Result<Self, TurnedAway> {
+    ) -> Result<Self, TurnedAway<'p>> {
         let input = client.input.take();
         let limits = head_limits(snapshot);
         let (mut slots, mut lines) = (slots(), Vec::new());
-        let refused =
-            |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, asked: arrived.asked() };
+        let refused = |refusal| {
+            let answer = Answer::Reason(Reason::Refused(refusal));
+            TurnedAway { answer, changes: None, persists: false, asked: arrived.asked() }
+        };
         let head = match arrived {
             Arrived::Http1(length) => {
                 let bytes = input.as_ref().expect("a head has been found in it").unread();
@@ -81,36 +98,39 @@ impl Forwarded {
         };
         let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
-        let mut timeouts = snapshot.plan.timeouts;
-        let call = Call::of(&head, &mut timeouts.request);
+        let mut request_timeout = snapshot.plan.timeouts.request;
+        let call = Call::of(&head, &mut request_timeout);
         let asked = match (&call, to_head) {
             (Some(_), _) => Asked::Grpc,
             (None, true) => Asked::Head,
             (None, false) => Asked::Plain,
         };
-        let choice = within_limits(worker, snapshot, &head, client.peer.ip()).and_then(|()| {
-            choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| match no_choice {
-                NoChoice::Route => Reason::NoRoute,
-                NoChoice::Weight => Reason::NoWeight,
-                NoChoice::Endpoint => Reason::NoEndpoint,
-            })
-        });
+        let persists = head.persists() && head.body == BodyLength::Sized(0);
+        let turned_away = |answer, changes| TurnedAway { answer, changes, persists, asked };
+        let choice = match within_limits(worker, snapshot, &head, client.peer.ip()) {
+            Err(reason) => Err(turned_away(Answer::Reason(reason), None)),
+            Ok(()) => choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| {
+                let (answer, changes) = answer(no_choice, snapshot, client, &head);
+                turned_away(answer, changes)
+            }),
+        };
         let choice = match choice {
             Ok(choice) => choice,
-            Err(reason) => {
-                let persists = head.persists() && head.body == BodyLength::Sized(0);
+            Err(turned_away) => {
                 if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
                     input.consume(*length);
                     client.input = (!input.unread().is_empty()).then_some(input);
                 }
-                return Err(TurnedAway { reason, persists, asked });
+                return Err(turned_away);
             }
         };
         let plan = &snapshot.plan;
+        let filters = plan.rules[choice.rule.index()].filters.on_the_way_to(choice.index);
         let inbound = Inbound {
             client: client.peer.ip(),
             secure: client.stream.is_secure(),
             local: client.local,
+            filters,
             headers: plan.headers,
             request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
         };
@@ -121,6 +141,7 @@ impl Forwarded {
         let transfer = Transfer::of(head.body, if http2 { Version::Http2 } else { Version::Http11 });
         let bodyless = head.body == BodyLength::Sized(0);
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let copy = Copy::of(worker, filters, choice.rule, &head, &composed, client.ends());
         let mut outgoing = Outgoing {
             head: composed,
             body: Pump::new(head.body, transfer, limits).at_most(plan.limits.request_body_bytes),
@@ -129,32 +150,43 @@ impl Forwarded {
             persists: head.persists(),
             upgrades: head.upgrades,
             limits,
-            timeouts,
+            timeouts: &plan.timeouts,
+            request_timeout,
+            changes: filters.map(|filters| &filters.response),
             via: plan.headers.via,
             grpc: call,
         };
+        if copy.is_some()
+            && !bodyless
+            && let Some(replay) = Replay::of(head.body)
+        {
+            outgoing.body.keep(replay);
+        }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
-            if input.unread().is_empty() {
-                worker.buffers.give(input);
-            } else if bodyless {
-                client.input = Some(input);
-            } else {
-                match outgoing.body.accept(input, &worker.buffers) {
-                    Ok(()) => {}
-                    Err(PumpError::TooLarge) => {
-                        return Err(TurnedAway { reason: Reason::BodyTooLarge, persists: false, asked });
-                    }
-                    Err(_) => return Err(refused(Refusal::Chunk)),
-                }
-                client.input = outgoing.body.take_extra();
-                let joins = !outgoing.upgrades && !http2;
-                if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
-                    outgoing.head.clear();
-                }
-            }
+            let joins = !outgoing.upgrades && !http2;
+            begin_body(worker, client, &mut outgoing, input, bodyless, joins).map_err(|reason| TurnedAway {
+                answer: Answer::Reason(reason),
+                changes: None,
+                persists: false,
+                asked,
+            })?;
         }
-        Ok(Self { choice, outgoing, replayable })
+        Ok(Self { choice, outgoing, copy, replayable })
+    }
+
+    /// Sends the copy of a request without a body, which is whole as it comes.
+    pub(super) fn copy_head(&mut self, worker: &Rc<Worker>, current: &Rc<Current>) {
+        if let Some(copy) = self.copy.take_if(|copy| !copy.has_body()) {
+            copy.send(worker, current, Ok((b"", b"")));
+        }
+    }
+
+    /// Sends the copy of a request with a body, of which no more will be read.
+    pub(super) fn copy_body(&mut self, worker: &Rc<Worker>, current: &Rc<Current>) {
+        if let Some(copy) = self.copy.take() {
+            copy.send(worker, current, self.outgoing.body.kept());
+        }
     }
 
     /// Whether the time has passed that the caller of a gRPC request gave it: that says nothing of an endpoint.
@@ -170,6 +202,58 @@ impl Forwarded {
         }
         &shards[self.choice.index][worker.id]
     }
+}
+
+/// Takes in what has come behind the head: the content's beginning, before which the head is put where it `joins`, or
+/// the next request.
+fn begin_body(
+    worker: &Worker,
+    client: &mut Client,
+    outgoing: &mut Outgoing<'_>,
+    input: Buffer,
+    bodyless: bool,
+    joins: bool,
+) -> Result<(), Reason> {
+    if input.unread().is_empty() {
+        worker.buffers.give(input);
+    } else if bodyless {
+        client.input = Some(input);
+    } else {
+        outgoing.body.accept(input, &worker.buffers).map_err(|error| match error {
+            PumpError::TooLarge => Reason::BodyTooLarge,
+            _ => Reason::Refused(Refusal::Chunk),
+        })?;
+        client.input = outgoing.body.take_extra();
+        if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+            outgoing.head.clear();
+        }
+    }
+    Ok(())
+}
+
+/// What a request is answered that gets no backend, and what its rule, if it has one, does to that.
+fn answer<'p>(
+    no_choice: NoChoice,
+    snapshot: &'p Snapshot,
+    client: &Client,
+    head: &RequestHead<'_, '_>,
+) -> (Answer, Option<&'p HeaderChanges>) {
+    let (reason, rule) = match no_choice {
+        NoChoice::Route => (Reason::NoRoute, None),
+        NoChoice::Redirect(rule) | NoChoice::Weight(rule) => (Reason::NoWeight, Some(rule)),
+        NoChoice::Endpoint(rule) => (Reason::NoEndpoint, Some(rule)),
+    };
+    let filters = rule.map(|rule| &snapshot.plan.rules[rule.index()].filters);
+    let answer = redirect(filters, client, head).unwrap_or(Answer::Reason(reason));
+    (answer, filters.map(|filters| &filters.response))
+}
+
+/// Where a rule that redirects sends its client.
+fn redirect(filters: Option<&RuleFilters>, client: &Client, head: &RequestHead<'_, '_>) -> Option<Answer> {
+    let redirect = filters?.redirect.as_ref()?;
+    let mut to = Vec::new();
+    location(&mut to, redirect, head, client.stream.is_secure(), client.local);
+    Some(Answer::Redirect { code: redirect.code, location: to })
 }
 
 /// Whether a client at this address may ask this now; nothing is looked at where nothing is limited.

@@ -54,6 +54,8 @@ pub(super) struct Worker {
     pub(super) peers: Arc<[mpsc::UnboundedSender<Command>]>,
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) buffers: Buffers,
+    /// Copies of requests that are under way.
+    pub(super) copies: Cell<u32>,
     /// The last connection has closed.
     pub(super) idle: Notify,
     /// What each client has, in all workers.
@@ -113,6 +115,7 @@ impl Worker {
             peers,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
+            copies: Cell::new(0),
             idle: Notify::new(),
             clients,
             clock,

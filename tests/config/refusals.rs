@@ -33,7 +33,7 @@ fn shapes_and_keys() {
     refused(&with("timeouts: 5s"), "expected a mapping");
     refused(&with("headers: { via: yes }"), "expected `true` or `false`, found `yes`");
     refused(&with("headers: { via: \"true\" }"), "found the text \"true\"");
-    for key in ["filters", "retry", "timeouts"] {
+    for key in ["retry", "timeouts"] {
         let text = edited("      - name: everyone", &format!("      - name: everyone\n        {key}: []"));
         refused(&text, &format!("does not have `{key}` yet"));
     }

@@ -6,7 +6,7 @@ use crate::config::at::At;
 use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
-use crate::plan::{BackendId, BackendRef, Hostname, RequestMatch, Route, RouteId, Rule, RuleId};
+use crate::plan::{BackendId, BackendRef, Hostname, RequestMatch, Route, RouteId, Rule, RuleFilters, RuleId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -78,10 +78,12 @@ impl Check<'_> {
                     found.entries.extend(new.into_iter().map(|(host, m)| (host, m, id)));
                 }
                 let route = RouteId::new(index);
-                rules.push(rule.name.zip(rule.refs).map(|(name, refs)| Rule {
+                let parts = rule.name.zip(rule.refs).zip(rule.filters);
+                rules.push(parts.map(|((name, refs), filters)| Rule {
                     route,
                     name,
                     backend_refs: refs.iter().map(|r| BackendRef { backend: r.backend, weight: r.weight }).collect(),
+                    filters,
                     rollout: None,
                 }));
             }
@@ -93,20 +95,41 @@ impl Check<'_> {
 
     /// The parts of a rule as far as they are right.
     fn rule(self, at: &At<raw::Rule>, position: usize, backends: &Names) -> Parts {
-        let Some(raw) = at.get() else { return Parts { name: None, name_place: at.place, refs: None, matches: None } };
+        let Some(raw) = at.get() else { return Parts::nothing(at.place) };
         let name = match &raw.name {
             Some(name) => self.name(name, at.place),
             None => Some(format!("rule-{position}").into()),
         };
-        Parts {
-            name,
-            name_place: raw.name.as_ref().map_or(at.place, |name| name.place),
-            refs: self.backend_refs(&raw.backend_refs, at.place, backends),
-            matches: self.matches(raw.matches.as_ref()),
-        }
+        let matches = self.matches(raw.matches.as_ref());
+        let (refs, filters) = if Self::redirects(raw.filters.as_ref()) {
+            (self.no_backend_refs(raw), self.redirecting(raw, matches.as_deref(), backends))
+        } else {
+            let refs = self.backend_refs(raw.backend_refs.as_ref(), at.place, backends);
+            (refs, self.forwarding(raw, matches.as_deref(), backends))
+        };
+        let name_place = raw.name.as_ref().map_or(at.place, |name| name.place);
+        Parts { name, name_place, refs, filters, matches }
     }
 
-    fn backend_refs(self, list: &At<Vec<At<raw::BackendRef>>>, owner: Place, backends: &Names) -> Option<Vec<Ref>> {
+    /// A rule that redirects has none.
+    fn no_backend_refs(self, raw: &raw::Rule) -> Option<Vec<Ref>> {
+        let Some(refs) = &raw.backend_refs else { return Some(Vec::new()) };
+        let problem = Problem::new(refs.place, "`backendRefs` of a rule that redirects");
+        self.report(problem.label("no request gets here").help("leave them out, or the `RequestRedirect`"));
+        None
+    }
+
+    fn backend_refs(
+        self,
+        list: Option<&At<Vec<At<raw::BackendRef>>>>,
+        owner: Place,
+        backends: &Names,
+    ) -> Option<Vec<Ref>> {
+        let Some(list) = list else {
+            let problem = Problem::new(owner, "`backendRefs` is missing").label("needs `backendRefs`");
+            self.report(problem);
+            return None;
+        };
         let place = list.place;
         let list = list.need("backendRefs", owner, self.problems)?;
         self.length("backendRefs", list.len(), place)?;
@@ -141,7 +164,15 @@ struct Parts {
     name: Option<Arc<str>>,
     name_place: Place,
     refs: Option<Vec<Ref>>,
+    filters: Option<RuleFilters>,
     matches: Option<Vec<RequestMatch>>,
+}
+
+impl Parts {
+    /// Of a rule of which nothing can be read.
+    fn nothing(place: Place) -> Self {
+        Self { name: None, name_place: place, refs: None, filters: None, matches: None }
+    }
 }
 
 /// Which requests the rules so far take, to find rules that nothing is left for.

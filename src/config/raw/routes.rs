@@ -1,5 +1,6 @@
 //! Routes, in `HTTPRoute`'s words.
 
+use super::Filter;
 use crate::config::at::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,9 +26,11 @@ pub(in crate::config) struct Rule {
     pub(in crate::config) name: Option<At<String>>,
     /// Any one of them is enough. Default: every request.
     pub(in crate::config) matches: Option<At<Vec<At<RequestMatch>>>>,
-    /// Who gets the requests; at least one.
+    /// What is done to its requests, and to what is answered.
+    pub(in crate::config) filters: Option<At<Vec<At<Filter>>>>,
+    /// Who gets the requests; at least one, unless a `RequestRedirect` answers them all.
     #[schemars(length(min = 1))]
-    pub(in crate::config) backend_refs: At<Vec<At<BackendRef>>>,
+    pub(in crate::config) backend_refs: Option<At<Vec<At<BackendRef>>>>,
 }
 
 /// Conditions that must all hold.
@@ -100,4 +103,6 @@ pub(in crate::config) struct BackendRef {
     /// share what their two ones get: they must not have a weight here.
     #[schemars(range(max = 1_000_000))]
     pub(in crate::config) weight: Option<At<u64>>,
+    /// What is done to those requests that go to this backend, after what the rule does.
+    pub(in crate::config) filters: Option<At<Vec<At<Filter>>>>,
 }

@@ -6,6 +6,7 @@ mod flow;
 mod frames;
 mod lives;
 mod messages;
+mod mirrors;
 mod nginx;
 mod peer;
 mod secure;
