@@ -113,6 +113,7 @@ const LIMITS: HeadLimits = HeadLimits { bytes: 65_536, fields: 100 };
 fn rewriting(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rewrite");
     let inbound = Inbound {
+        filters: None,
         secure: false,
         client: IpAddr::from([10, 0, 0, 7]),
         local: SocketAddr::from(([10, 0, 0, 1], 80)),
@@ -125,6 +126,7 @@ fn rewriting(criterion: &mut Criterion) {
         transfer: Transfer::of(BodyLength::Sized(64), Version::Http11),
         via: false,
         date: b"Mon, 01 Jun 2026 00:00:00 GMT",
+        changes: None,
     };
     let mut out = Vec::with_capacity(4_096);
     group.bench_function("request head", |b| {

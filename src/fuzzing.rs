@@ -82,6 +82,7 @@ pub fn request_head(bytes: &[u8]) {
     };
     let flag = |bit: u8| flags & (1 << bit) != 0;
     let inbound = Inbound {
+        filters: None,
         client: IpAddr::from([10, 0, 0, 7]),
         secure: flag(0),
         local: SocketAddr::from(([10, 0, 0, 1], 80)),
@@ -123,7 +124,7 @@ pub fn response_head(bytes: &[u8]) {
     let Ok(Progress::Complete(head, _)) = ResponseHead::parse(bytes, &mut room, LIMITS, to_head) else { return };
     let version = if flag(1) { Version::Http10 } else { Version::Http11 };
     let transfer = if head.code < 200 { Transfer::AsIs } else { Transfer::of(head.body, version) };
-    let outbound = Outbound { version, close: flag(2), transfer, via: flag(3), date: b"today" };
+    let outbound = Outbound { version, close: flag(2), transfer, via: flag(3), date: b"today", changes: None };
     let mut sent = Vec::new();
     compose_response(&mut sent, &head, &outbound);
     assert_one_framing(&sent);

@@ -9,7 +9,7 @@ use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
     Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, Protocol, RequestLimit, RequestMatch,
-    Rollout, RolloutId, Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
+    Rollout, RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -55,6 +55,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             route: RouteId::new(0),
             name: "everyone".into(),
             backend_refs: vec![BackendRef { backend: stable, weight: 90 }, BackendRef { backend: canary, weight: 10 }],
+            filters: RuleFilters::default(),
             rollout: Some(RolloutId::new(0)),
             timeouts: TIMEOUTS,
             backend_request: None,

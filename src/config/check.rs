@@ -6,7 +6,9 @@
 mod addresses;
 mod backends;
 mod bounds;
+mod filters;
 mod grpc;
+mod header_changes;
 mod limits;
 mod matches;
 mod names;

@@ -5,14 +5,15 @@
 
 use super::field::{Field, FieldLines, list, named_by_connection};
 use super::head::{BodyLength, RequestHead, ResponseHead, Version};
+use super::rewrite::modified_path;
 use super::upgrade::protocols;
-use crate::plan::Headers;
+use crate::plan::{Filters, HeaderChanges, Headers};
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 /// What the proxy knows about a request besides its head.
 #[derive(Debug, Clone, Copy)]
-pub struct Inbound {
+pub struct Inbound<'a> {
     /// The client's address.
     pub client: IpAddr,
     /// The client came over TLS.
@@ -23,6 +24,8 @@ pub struct Inbound {
     pub headers: Headers,
     /// The id of a request that brings none.
     pub request_id: u128,
+    /// What its rule does to it. Its changes have the last word, over the fields that are added here too.
+    pub filters: Option<&'a Filters>,
 }
 
 /// What the proxy knows about a response besides its head.
@@ -38,6 +41,8 @@ pub struct Outbound<'a> {
     pub via: bool,
     /// The `Date` of a response that has none (RFC 9110 section 6.6.1).
     pub date: &'a [u8],
+    /// What its rule does to its fields. The changes have the last word, over the fields that are added here too.
+    pub changes: Option<&'a HeaderChanges>,
 }
 
 /// How a message's body is framed for its receiver.
@@ -66,16 +71,18 @@ impl Transfer {
 }
 
 /// Appends the head that the backend is sent.
-pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &Inbound) {
+pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &Inbound<'_>) {
+    let rewrite = inbound.filters.map(|filters| &filters.rewrite);
+    let changes = inbound.filters.map(|filters| &filters.request);
     out.extend_from_slice(head.method.as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.path.as_bytes());
+    modified_path(out, head.path, rewrite.and_then(|rewrite| rewrite.path.as_ref()));
     if let Some(query) = head.query {
         out.push(b'?');
         out.extend_from_slice(query.as_bytes());
     }
     out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-    match head.authority {
+    match rewrite.and_then(|rewrite| rewrite.hostname.as_deref()).or(head.authority) {
         Some(authority) => out.extend_from_slice(authority.as_bytes()),
         None => write!(out, "{}", inbound.local).expect("writing to memory"),
     }
@@ -100,6 +107,9 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
         };
         let named = head.connection.names_fields && field != Field::ContentLength;
         if kept && !(named && named_by_connection(head.fields, sent.name)) {
+            if dropped(changes, sent.name) {
+                continue;
+            }
             if head.crumbs && sent.name == "cookie" {
                 if !std::mem::replace(&mut seen.cookie, true) {
                     cookie_line(out, head.fields);
@@ -127,26 +137,29 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
         (true, true) => out.extend_from_slice(b"te: trailers\r\nconnection: te, upgrade\r\n"),
     }
     if forwarded {
-        forwarded_for(out, head.fields, inbound.client);
-        if !seen.proto {
+        if !dropped(changes, "x-forwarded-for") {
+            forwarded_for(out, head.fields, inbound.client);
+        }
+        if !seen.proto && !dropped(changes, "x-forwarded-proto") {
             if inbound.secure {
                 out.extend_from_slice(b"x-forwarded-proto: https\r\n");
             } else {
                 out.extend_from_slice(b"x-forwarded-proto: http\r\n");
             }
         }
-        if let Some(authority) = head.authority.filter(|_| !seen.host) {
+        if let Some(authority) = head.authority.filter(|_| !seen.host && !dropped(changes, "x-forwarded-host")) {
             line(out, b"x-forwarded-host", authority.as_bytes());
         }
     }
-    if request_id && !seen.request_id {
+    if request_id && !seen.request_id && !dropped(changes, "x-request-id") {
         out.extend_from_slice(b"x-request-id: ");
         uuid(out, inbound.request_id);
         out.extend_from_slice(b"\r\n");
     }
-    if via {
+    if via && !dropped(changes, "via") {
         via_line(out, head.version);
     }
+    append(out, changes);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -170,7 +183,8 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
         };
         // RFC 9110 section 7.6.1: what every recipient needs to read the message is not for `Connection` to take away.
         let named = head.connection.names_fields && field != Field::ContentLength;
-        if kept && !(named && named_by_connection(head.fields, sent.name)) {
+        let stays = !(named && named_by_connection(head.fields, sent.name));
+        if kept && stays && !dropped(outbound.changes, sent.name) {
             has_date |= field == Field::Date;
             // A `Content-Length` that lists one value several times is passed on as that value.
             let repeated = if field == Field::ContentLength { list(sent.value).next() } else { None };
@@ -180,12 +194,13 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
     if outbound.transfer == Transfer::Chunked {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
-    if !has_date && head.code >= 200 {
+    if !has_date && head.code >= 200 && !dropped(outbound.changes, "date") {
         line(out, b"date", outbound.date);
     }
-    if outbound.via {
+    if outbound.via && !dropped(outbound.changes, "via") {
         via_line(out, Version::Http11);
     }
+    append(out, outbound.changes);
     if head.connection.upgrade {
         upgrade_of_response(out, head, outbound.version);
     }
@@ -219,7 +234,19 @@ impl Seen {
     }
 }
 
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// Whether the rule takes the field `name` away.
+pub(super) fn dropped(changes: Option<&HeaderChanges>, name: &str) -> bool {
+    changes.is_some_and(|changes| changes.drops(name))
+}
+
+/// The fields that the rule adds.
+fn append(out: &mut Vec<u8>, changes: Option<&HeaderChanges>) {
+    for (name, value) in changes.into_iter().flat_map(HeaderChanges::appended) {
+        line(out, name.as_bytes(), value.as_bytes());
+    }
+}
+
+pub(super) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

@@ -2,13 +2,19 @@
 
 use super::super::{HeadLimits, Progress, slots};
 use super::*;
+use crate::plan::{PathModifier, Rewrite};
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 65_536, fields: 100 };
 
 fn forwarded(headers: Headers, text: &str) -> String {
+    filtered(None, headers, text)
+}
+
+fn filtered(filters: Option<&Filters>, headers: Headers, text: &str) -> String {
     let mut slots = slots();
     let Ok(Progress::Complete(head, _)) = RequestHead::parse(text.as_bytes(), &mut slots, LIMITS) else { panic!() };
     let inbound = Inbound {
+        filters,
         secure: false,
         client: IpAddr::from([10, 0, 0, 7]),
         local: SocketAddr::from(([10, 0, 0, 1], 80)),
@@ -54,7 +60,14 @@ fn an_upgrade_goes_on_in_one_line_without_what_carries_http() {
 
 #[test]
 fn a_response_says_to_what_is_switched_where_it_must_and_nowhere_else() {
-    let outbound = |version| Outbound { version, close: false, transfer: Transfer::AsIs, via: false, date: b"today" };
+    let outbound = |version| Outbound {
+        version,
+        close: false,
+        transfer: Transfer::AsIs,
+        via: false,
+        date: b"today",
+        changes: None,
+    };
     let sent = |code| format!("HTTP/1.1 {code} X\r\nUpgrade: h2c, foo\r\nConnection: upgrade\r\nDate: then\r\n\r\n");
     let upgrade = "upgrade: foo\r\nconnection: upgrade\r\n";
     for (code, version, end) in [
@@ -89,7 +102,8 @@ fn a_connection_field_cannot_take_the_framing_or_the_host_away() {
 
 #[test]
 fn a_response_has_one_framing_and_a_date() {
-    let outbound = |version, close, transfer| Outbound { version, close, transfer, via: false, date: b"today" };
+    let outbound =
+        |version, close, transfer| Outbound { version, close, transfer, via: false, date: b"today", changes: None };
     let sent =
         "HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\nA: b\r\n\r\n";
     assert_eq!(
@@ -114,4 +128,48 @@ fn a_response_has_one_framing_and_a_date() {
     let no_content = "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nDate: then\r\n\r\n";
     let got = answered(outbound(Version::Http11, false, Transfer::AsIs), no_content);
     assert_eq!(got, "HTTP/1.1 204 No Content\r\nDate: then\r\n\r\n");
+}
+
+#[test]
+fn a_rule_has_the_last_word_over_the_fields_and_a_client_cannot_take_it_away() {
+    let sent =
+        "GET /a HTTP/1.1\r\nHost: a\r\nX-Gone: 1\r\nx-tier: mine\r\nX-More: 1\r\nConnection: x-tier, X-More\r\n\r\n";
+    let request = HeaderChanges::new(&[("X-Tier", "9")], &[("x-more", "2")], &["x-gone"]);
+    let filters = Filters { request, ..Filters::default() };
+    let expected = "GET /a HTTP/1.1\r\nhost: a\r\nX-Tier: 9\r\nx-more: 2\r\n\r\n";
+    assert_eq!(filtered(Some(&filters), NONE, sent), expected);
+
+    let ours = [("x-forwarded-for", "1"), ("x-forwarded-proto", "https"), ("via", "2 other")];
+    let request = HeaderChanges::new(&ours, &[], &["x-forwarded-host", "x-request-id"]);
+    let filters = Filters { request, ..Filters::default() };
+    let expected =
+        "GET /a HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 1\r\nx-forwarded-proto: https\r\nvia: 2 other\r\n\r\n";
+    assert_eq!(filtered(Some(&filters), ALL, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), expected);
+}
+
+#[test]
+fn a_rewrite_changes_the_target_and_the_host_and_nothing_else() {
+    let rewrite = Rewrite { hostname: Some("b".into()), path: Some(PathModifier::prefix("/a", "/z")) };
+    let filters = Filters { rewrite, ..Filters::default() };
+    let forwarded = Headers { forwarded: true, ..NONE };
+    let sent = filtered(Some(&filters), forwarded, "GET http://a:81/a/x?y=/a HTTP/1.1\r\nHost: c\r\n\r\n");
+    assert!(sent.starts_with("GET /z/x?y=/a HTTP/1.1\r\nhost: b\r\nx-forwarded-for: "), "{sent}");
+    assert!(sent.ends_with("x-forwarded-host: a:81\r\n\r\n"), "{sent}");
+}
+
+#[test]
+fn a_rule_has_the_last_word_over_a_responses_fields_too() {
+    let changes = HeaderChanges::new(&[("date", "never"), ("Server", "x")], &[("Set-Cookie", "b=2")], &["x-gone"]);
+    let outbound = Outbound {
+        version: Version::Http11,
+        close: true,
+        transfer: Transfer::AsIs,
+        via: true,
+        date: b"today",
+        changes: Some(&changes),
+    };
+    let sent = "HTTP/1.1 200 OK\r\nX-Gone: 1\r\nserver: y\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n";
+    let expected = "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\nvia: 1.1 serin\r\ndate: never\r\n\
+                    Server: x\r\nSet-Cookie: b=2\r\nconnection: close\r\n\r\n";
+    assert_eq!(answered(outbound, sent), expected);
 }

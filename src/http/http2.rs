@@ -5,11 +5,12 @@
 //! crate has refused before: upper case in names, fields about the connection, pseudo-header fields that are unknown,
 //! repeated, missing or late, and content that is not as long as its head says.
 
-use super::compose::Outbound;
+use super::compose::{Outbound, dropped};
 use super::field::{Connection, Field, FieldLines, list, named_by_connection};
 use super::head::{BodyLength, Facts, HeadLimits, MAX_FIELDS, RequestHead, ResponseHead, Version};
 use super::reply::Refusal;
 use super::target::{Authority, Target};
+use crate::plan::HeaderChanges;
 use ::http::header::{DATE, VIA};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -104,17 +105,21 @@ pub fn response_head(head: &ResponseHead<'_, '_>, outbound: &Outbound<'_>) -> Op
             Field::Date => !fields.contains_key(DATE),
             _ => true,
         };
-        if kept && !(head.connection.names_fields && named_by_connection(head.fields, sent.name)) {
+        let named = head.connection.names_fields && named_by_connection(head.fields, sent.name);
+        if kept && !named && !dropped(outbound.changes, sent.name) {
             // A `Content-Length` that lists one value several times is passed on as that value.
             let repeated = if field == Field::ContentLength { list(sent.value).next() } else { None };
             append(fields, sent.name, repeated.unwrap_or(sent.value))?;
         }
     }
-    if head.code >= 200 && !fields.contains_key(DATE) {
+    if head.code >= 200 && !fields.contains_key(DATE) && !dropped(outbound.changes, "date") {
         fields.insert(DATE, HeaderValue::from_bytes(outbound.date).ok()?);
     }
-    if outbound.via {
+    if outbound.via && !dropped(outbound.changes, "via") {
         fields.append(VIA, HeaderValue::from_static("1.1 serin"));
+    }
+    for (name, value) in outbound.changes.into_iter().flat_map(HeaderChanges::appended) {
+        append(fields, name, value.as_bytes())?;
     }
     Some(response)
 }

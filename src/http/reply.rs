@@ -1,8 +1,9 @@
 //! The responses that Serin makes itself.
 
+use super::compose::line;
 use super::grpc;
-use ::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
-use ::http::{HeaderName, HeaderValue, Response, StatusCode};
+use crate::plan::HeaderChanges;
+use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::fmt;
 use std::io::Write;
 
@@ -187,26 +188,41 @@ pub enum Asked {
     Plain,
 }
 
-/// A whole response: one line of text, unless what asked wants to be told otherwise.
+/// A whole response of Serin's own.
 #[derive(Debug)]
-pub struct Reply<'d> {
-    reason: Reason,
-    asked: Asked,
+pub struct Reply<'a> {
+    says: Says<'a>,
+    /// One line of text, unless what asked wants to be told otherwise; or nothing.
     body: String,
+    asked: Asked,
     /// In seconds, where that is said.
     retry_after: Option<String>,
-    date: &'d [u8],
+    date: &'a [u8],
+    changes: Option<&'a HeaderChanges>,
 }
 
-impl<'d> Reply<'d> {
-    /// The answer that says `reason`; `date` is the `Date` field's value.
-    pub fn new(reason: Reason, asked: Asked, date: &'d [u8]) -> Self {
+#[derive(Debug, Clone, Copy)]
+enum Says<'a> {
+    Reason(Reason),
+    Location(u16, &'a [u8]),
+}
+
+impl<'a> Reply<'a> {
+    /// The answer that says `reason`; `date` is the `Date` field's value. `changes` are what the request's rule does to
+    /// the fields of responses, and have the last word.
+    pub fn new(reason: Reason, asked: Asked, date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
         let body = if asked == Asked::Grpc { String::new() } else { format!("{} {reason}\n", reason.code()) };
         let retry_after = match reason {
             Reason::RateLimited { retry_after } => Some(retry_after.to_string()),
             _ => None,
         };
-        Self { reason, asked, body, retry_after, date }
+        Self { says: Says::Reason(reason), body, asked, retry_after, date, changes }
+    }
+
+    /// The answer with this code that sends the client to `location`; it has no content, whatever asks.
+    pub fn redirect(code: u16, location: &'a [u8], date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
+        let (body, asked) = (String::new(), Asked::Plain);
+        Self { says: Says::Location(code, location), body, asked, retry_after: None, date, changes }
     }
 
     /// Appends it to `out` as HTTP/1.1.
@@ -214,12 +230,12 @@ impl<'d> Reply<'d> {
         let code = self.code();
         let phrase = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
         write!(out, "HTTP/1.1 {code} {phrase}\r\n").expect("writing to memory");
-        let close = close.then_some((CONNECTION, &b"close"[..]));
+        let close = close.then_some(("connection", &b"close"[..]));
         for (name, value) in self.fields(self.body.len().to_string().as_bytes()).chain(close) {
-            line(out, name.as_str(), value);
+            line(out, name.as_bytes(), value);
         }
-        if self.asked == Asked::Grpc {
-            grpc::trailers(self.reason).iter().for_each(|(name, value)| line(out, name.as_str(), value.as_bytes()));
+        for (name, value) in &self.trailers() {
+            line(out, name.as_str().as_bytes(), value.as_bytes());
         }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(self.content());
@@ -230,11 +246,11 @@ impl<'d> Reply<'d> {
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(self.code()).expect("it is one");
         for (name, value) in self.fields(self.body.len().to_string().as_bytes()) {
-            response.headers_mut().insert(name, HeaderValue::from_bytes(value).expect("it was written here"));
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).expect("it was written here, or checked with the config");
+            response.headers_mut().append(name, HeaderValue::from_bytes(value).expect("as its name was"));
         }
-        if self.asked == Asked::Grpc {
-            response.headers_mut().extend(grpc::trailers(self.reason));
-        }
+        response.headers_mut().extend(self.trailers());
         response
     }
 
@@ -244,27 +260,40 @@ impl<'d> Reply<'d> {
     }
 
     fn code(&self) -> u16 {
-        if self.asked == Asked::Grpc { 200 } else { self.reason.code() }
+        match self.says {
+            Says::Location(code, _) => code,
+            Says::Reason(_) if self.asked == Asked::Grpc => 200,
+            Says::Reason(reason) => reason.code(),
+        }
     }
 
-    fn fields<'f>(&'f self, length: &'f [u8]) -> impl Iterator<Item = (HeaderName, &'f [u8])> {
+    /// What tells a gRPC caller how it went.
+    fn trailers(&self) -> HeaderMap {
+        match self.says {
+            Says::Reason(reason) if self.asked == Asked::Grpc => grpc::trailers(reason),
+            Says::Reason(_) | Says::Location(..) => HeaderMap::new(),
+        }
+    }
+
+    fn fields<'f>(&'f self, length: &'f [u8]) -> impl Iterator<Item = (&'f str, &'f [u8])> {
         let allow: &[u8] = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
-        let is_grpc = self.asked == Asked::Grpc;
-        let fields = [
-            (CONTENT_TYPE, Some(if is_grpc { &b"application/grpc"[..] } else { b"text/plain" })),
-            (CONTENT_LENGTH, Some(length)),
-            (HeaderName::from_static("x-serin-reason"), Some(self.reason.label().as_bytes())),
-            (ALLOW, (self.code() == 405).then_some(allow)),
-            (RETRY_AFTER, self.retry_after.as_deref().map(str::as_bytes)),
-            (DATE, Some(self.date)),
+        let (label, kind, location): (_, Option<&[u8]>, _) = match self.says {
+            Says::Location(_, location) => ("redirect", None, Some(location)),
+            Says::Reason(reason) if self.asked == Asked::Grpc => (reason.label(), Some(b"application/grpc"), None),
+            Says::Reason(reason) => (reason.label(), Some(b"text/plain"), None),
+        };
+        let fields: [(&'f str, Option<&'f [u8]>); 7] = [
+            ("location", location),
+            ("content-type", kind),
+            ("content-length", Some(length)),
+            ("x-serin-reason", Some(label.as_bytes())),
+            ("allow", (self.code() == 405).then_some(allow)),
+            ("retry-after", self.retry_after.as_deref().map(str::as_bytes)),
+            ("date", Some(self.date)),
         ];
-        fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
+        let stays = |name: &str| self.changes.is_none_or(|changes| !changes.drops(name));
+        let own = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let added = self.changes.into_iter().flat_map(HeaderChanges::appended);
+        own.filter(move |(name, _)| stays(name)).chain(added.map(|(name, value)| (name, value.as_bytes())))
     }
-}
-
-fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }

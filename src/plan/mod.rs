@@ -9,6 +9,7 @@
 mod available;
 mod display;
 mod endpoint;
+mod filters;
 mod grpc;
 mod ids;
 mod limit;
@@ -24,6 +25,7 @@ mod upstream;
 
 pub use available::{Available, Standing};
 pub use endpoint::{Endpoint, Health, Protocol};
+pub use filters::{Filters, HeaderChanges, Mirror, Part, PathModifier, Redirect, Rewrite, RuleFilters, Scheme};
 pub use grpc::{Grpc, GrpcFailures};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
@@ -32,7 +34,7 @@ pub use matcher::{
 };
 pub use retry::{ErrorCodes, Retry};
 pub use rollout::{Inconclusive, Progression, Promotion, Rollout, Step, Stickiness, Then};
-pub use snapshot::{RefShards, Snapshot};
+pub use snapshot::{MirrorShards, RefShards, Snapshot};
 pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
@@ -152,8 +154,11 @@ pub struct Rule {
     pub route: RouteId,
     /// Unique in its route; `rule-N` (from 0) when the file gives none.
     pub name: Arc<str>,
-    /// The backends and their weights as the file has them; never empty, each backend at most once.
+    /// The backends and their weights as the file has them, each backend at most once; empty exactly when the rule
+    /// redirects.
     pub backend_refs: Vec<BackendRef>,
+    /// What is done to its requests and to their responses.
+    pub filters: RuleFilters,
     /// The rollout that guards this rule.
     pub rollout: Option<RolloutId>,
     /// How long the proxy waits here: the plan's, with the rule's own `request` in place of its.

@@ -1,7 +1,7 @@
 //! A plan at one moment: with the endpoints that discovery found and the weights that the rollouts decided.
 
 use super::{Available, BackendId, Plan, RuleId, Split};
-use crate::stats::{Registry, SeriesKey, Shard};
+use crate::stats::{MirrorKey, MirrorShard, Registry, SeriesKey, Shard};
 use std::sync::Arc;
 
 /// What a worker obeys from one request to the next.
@@ -15,10 +15,15 @@ pub struct Snapshot {
     pub splits: Vec<Split>,
     /// The counters of each rule's backends. Indexed by [`RuleId`], then as the rule's `backend_refs`.
     pub shards: Vec<Vec<RefShards>>,
+    /// The counters of the copies of each rule's requests. Indexed by [`RuleId`], then as the rule's
+    /// [`mirrored`](super::RuleFilters::mirrored).
+    pub mirrors: Vec<Vec<MirrorShards>>,
 }
 
 /// The counters of one backend of one rule, a shard for each worker.
 pub type RefShards = Arc<[Arc<Shard>]>;
+/// The counters of the copies that one rule sends to one backend, a shard for each worker.
+pub type MirrorShards = Arc<[Arc<MirrorShard>]>;
 
 impl Snapshot {
     /// `plan` with these endpoints, and for each rollout the canary's share that it decided (`None`: the file's).
@@ -39,11 +44,21 @@ impl Snapshot {
             let refs = plan.rules[rule].backend_refs.iter();
             refs.map(|r| registry.shards(&plan.series_key(RuleId::new(rule), r.backend))).collect()
         });
-        Self { splits: splits.collect(), shards: shards.collect(), endpoints, plan }
+        let mirrors = (0..plan.rules.len()).map(|rule| {
+            let mirrored = plan.rules[rule].filters.mirrored().iter();
+            mirrored.map(|&backend| registry.mirror_shards(&plan.mirror_key(RuleId::new(rule), backend))).collect()
+        });
+        Self { splits: splits.collect(), shards: shards.collect(), mirrors: mirrors.collect(), endpoints, plan }
     }
 }
 
 impl Plan {
+    /// The labels under which the copies of `rule`'s requests for `backend` are counted.
+    pub fn mirror_key(&self, rule: RuleId, backend: BackendId) -> MirrorKey {
+        let SeriesKey { route, rule, backend, .. } = self.series_key(rule, backend);
+        MirrorKey { route, rule, backend }
+    }
+
     /// The labels under which `rule`'s requests to `backend` are counted.
     pub fn series_key(&self, rule: RuleId, backend: BackendId) -> SeriesKey {
         let (rule, backend) = (&self.rules[rule.index()], &self.backends[backend.index()]);

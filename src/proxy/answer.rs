@@ -47,7 +47,7 @@ pub(super) enum Taken {
 /// Where an answer goes, and what it is an answer to.
 pub(super) struct Receiver<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) outgoing: &'a Outgoing,
+    pub(super) outgoing: &'a Outgoing<'a>,
     /// Which responses are held back, if any may be.
     pub(super) retries: Option<&'a Retries<'a>>,
     pub(super) seen: &'a mut Seen,
@@ -166,6 +166,8 @@ impl Receiver<'_> {
             transfer,
             via: outgoing.via,
             date: &date,
+            // An interim response is a word by the way; the one that the rule means is still to come.
+            changes: outgoing.changes.filter(|_| !interim || head.code == 101),
         };
         let composed = match client {
             Stream::Http2(_) => ClientHead::Http2(Box::new(response_head(head, &outbound).ok_or(End::BadResponse)?)),

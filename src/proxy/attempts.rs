@@ -10,11 +10,11 @@ use super::exchange::{End, Exchange, Seen};
 use super::grpc::Call;
 use super::outcome::{Counted, Outcome};
 use super::pause::{Drain, pause};
-use super::request::{Forwarded, version_of};
+use super::request::Forwarded;
 use super::retries::Retries;
 use super::tunnel::Tunnel;
 use super::worker::{Current, Worker};
-use crate::plan::{Grpc, Protocol, Rule, Timeouts};
+use crate::plan::{Grpc, Protocol, Rule};
 use crate::stats::Exchange as Record;
 use crate::upstream::{Backend, ConnectError, Lease, Pool, Terms};
 use std::future::poll_fn;
@@ -26,8 +26,10 @@ use std::time::Instant;
 /// One that begins to refuse does so at once, so that those that went down together are passed over.
 const CONNECT_ATTEMPTS: usize = 3;
 
-/// How many HTTP/2 streams that were refused, or broke before they were begun, are made up for.
-const UNPROCESSED_ATTEMPTS: usize = 3;
+/// How many HTTP/2 streams that were refused are made up for: whoever refuses has too much to do.
+const REFUSED_ATTEMPTS: usize = 3;
+/// How many that came too late, on connections whose peers had told them to go: each of them may be somebody's last.
+const LATE_ATTEMPTS: usize = 10;
 
 /// How an attempt ended.
 pub(super) enum Tried {
@@ -57,12 +59,12 @@ impl Tried {
 }
 
 /// The tries of one request.
-pub(super) struct Attempts<'a> {
+pub(super) struct Attempts<'a, 'p> {
     pub(super) worker: &'a Rc<Worker>,
     pub(super) client: &'a mut Client,
-    pub(super) current: &'a Rc<Current>,
-    pub(super) request: &'a mut Forwarded,
-    pub(super) retries: Retries<'a>,
+    pub(super) current: &'p Rc<Current>,
+    pub(super) request: &'a mut Forwarded<'p>,
+    pub(super) retries: Retries<'p>,
     /// What has failed. Not there, and nothing is allocated, until something does.
     pub(super) failed: Option<Box<Failed>>,
     /// When the attempt began.
@@ -78,13 +80,13 @@ pub(super) struct Failed {
     pub(super) again: u32,
 }
 
-impl<'a> Attempts<'a> {
+impl<'a, 'p> Attempts<'a, 'p> {
     /// Of a request that came at `start`.
     pub(super) fn new(
         worker: &'a Rc<Worker>,
         client: &'a mut Client,
-        current: &'a Rc<Current>,
-        request: &'a mut Forwarded,
+        current: &'p Rc<Current>,
+        request: &'a mut Forwarded<'p>,
         start: Instant,
     ) -> Self {
         let rule = &current.snapshot.plan.rules[request.choice.rule.index()];
@@ -124,7 +126,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    fn rule(&self) -> &'a Rule {
+    fn rule(&self) -> &'p Rule {
         &self.current.snapshot.plan.rules[self.request.choice.rule.index()]
     }
 
@@ -145,7 +147,9 @@ impl<'a> Attempts<'a> {
         let outgoing = &self.request.outgoing;
         let Counted { code, failure, grpc } = match outgoing.grpc {
             None => outcome.counted(seen),
-            Some(call) => call.counted(outcome, seen, duration, outgoing.time, self.current.snapshot.plan.grpc),
+            Some(call) => {
+                call.counted(outcome, seen, duration, outgoing.request_timeout, self.current.snapshot.plan.grpc)
+            }
         };
         let head = seen.head_at.map(|at| at.duration_since(self.start));
         self.retries.shard.record(&Record { code, failure, grpc, head, duration });
@@ -166,9 +170,7 @@ impl<'a> Attempts<'a> {
         if choice.backend != self.request.choice.backend {
             self.failed().at.clear();
         }
-        self.request.choice = choice;
-        let version = version_of(self.current.snapshot.plan.backends[choice.backend.index()].protocol);
-        self.request.outgoing.body.rewind(version, &self.worker.buffers);
+        self.request.turn_to(choice, &self.current.snapshot, self.worker);
         self.retries.shard = self.request.shard(self.worker, &self.current.snapshot);
     }
 
@@ -185,25 +187,23 @@ impl<'a> Attempts<'a> {
                 return (Tried::NoEndpoint, Seen::default());
             };
             let pending = pool.begin();
-            let mut lease =
-                match lease(self.worker, self.client, backend, pool, self.request, &self.rule().timeouts).await {
-                    Ok(lease) => lease,
-                    Err(early @ (Tried::Overload | Tried::OutOfTime)) => return (early, Seen::default()),
-                    Err(failure) => {
-                        backend.failed(pool);
-                        self.failed().at.push(Rc::clone(pool));
-                        let (tried, refused) = (self.tried(before), matches!(failure, Tried::ConnectFailed));
-                        let goes_on = tried.len() < backend.len() && costly(tried, refused) < CONNECT_ATTEMPTS;
-                        if goes_on && !self.client.deadline.attempt_passed() {
-                            self.retries.shard.record_retry();
-                            continue;
-                        }
-                        return (failure, Seen::default());
+            let mut lease = match lease(self.worker, self.client, backend, pool, self.request).await {
+                Ok(lease) => lease,
+                Err(early @ (Tried::Overload | Tried::OutOfTime)) => return (early, Seen::default()),
+                Err(failure) => {
+                    backend.failed(pool);
+                    self.failed().at.push(Rc::clone(pool));
+                    let (tried, refused) = (self.tried(before), matches!(failure, Tried::ConnectFailed));
+                    let goes_on = tried.len() < backend.len() && costly(tried, refused) < CONNECT_ATTEMPTS;
+                    if goes_on && !self.client.deadline.attempt_passed() {
+                        self.retries.shard.record_retry();
+                        continue;
                     }
-                };
-            let timeouts = &self.rule().timeouts;
+                    return (failure, Seen::default());
+                }
+            };
             let outgoing = &mut self.request.outgoing;
-            let mut exchange = Exchange::new(self.worker, self.client, lease.stream(), outgoing, timeouts);
+            let mut exchange = Exchange::new(self.worker, self.client, lease.stream(), outgoing);
             exchange.retries = self.retries.policy.map(|_| &self.retries);
             let end = poll_fn(|cx| exchange.poll(cx)).await;
             let seen = exchange.seen;
@@ -227,8 +227,9 @@ impl<'a> Attempts<'a> {
                 self.retries.shard.record_retry();
                 continue;
             }
-            // A stream that was refused says nothing of the next one, which another endpoint may take.
-            let passes_over = self.tried(before).len() < UNPROCESSED_ATTEMPTS && !self.client.deadline.attempt_passed();
+            // A stream that was not begun says nothing of the next one, which another endpoint may take.
+            let most = if lease.is_whole() { REFUSED_ATTEMPTS } else { LATE_ATTEMPTS };
+            let passes_over = self.tried(before).len() < most && !self.client.deadline.attempt_passed();
             if end == End::Unsent && lease.is_shared() && passes_over {
                 self.retries.shard.record_retry();
                 self.failed().at.push(Rc::clone(pool));
@@ -292,20 +293,19 @@ async fn lease(
     client: &Client,
     backend: &Backend,
     pool: &Rc<Pool>,
-    request: &Forwarded,
-    timeouts: &Timeouts,
+    request: &Forwarded<'_>,
 ) -> Result<Lease, Tried> {
     if pool.endpoint().protocol == Protocol::Http2 {
         return match backend.stream(pool, worker.now_ms()) {
             Some(lease) => Ok(lease),
-            None => Box::pin(lease_stream(worker, client, backend, pool, request, timeouts)).await,
+            None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
         };
     }
     if let Some(lease) = pool.reuse(!request.replayable, || client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
-    client.deadline.set(timeouts.connect);
+    client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
     let mut connecting = Box::pin(pool.connect(&client.ends(), worker.now_ms()));
     match client.within_deadline(connecting.as_mut()).await {
@@ -331,10 +331,9 @@ async fn lease_stream(
     client: &Client,
     backend: &Backend,
     pool: &Rc<Pool>,
-    request: &Forwarded,
-    timeouts: &Timeouts,
+    request: &Forwarded<'_>,
 ) -> Result<Lease, Tried> {
-    let (timeout, header_bytes) = (timeouts.connect, request.outgoing.limits.bytes);
+    let (timeout, header_bytes) = (request.outgoing.timeouts.connect, request.outgoing.limits.bytes);
     client.deadline.set(timeout);
     loop {
         let terms = Terms { timeout, header_bytes };

@@ -6,7 +6,7 @@
 
 mod replay;
 
-pub(super) use replay::Replay;
+pub(super) use replay::{NotKept, Replay};
 
 use super::buffer::{Buffer, Buffers};
 use crate::http::{
@@ -43,7 +43,7 @@ pub(super) struct Pump {
     /// How much content there may still be.
     allowance: u64,
     waits_for: Side,
-    /// What has been accepted, where it may have to be sent once more.
+    /// What has been accepted, where somebody wants to have it once more.
     replay: Option<Box<Replay>>,
 }
 
@@ -188,7 +188,7 @@ impl Pump {
         }
         buffer.used.end = buffer.used.start + content;
         if let Some(replay) = &mut self.replay {
-            replay.keep(buffer.unread(), &self.tail, self.trailers.as_deref());
+            replay.keep(buffer.unread(), &self.tail);
         }
         match self.transfer {
             Transfer::Chunked => self.frame(&mut buffer),
@@ -344,7 +344,14 @@ impl Pump {
     fn take_trailers(&mut self, trailers: Option<HeaderMap>) {
         self.grpc_end = trailers.as_ref().and_then(grpc::status_of_trailers);
         match (trailers, self.transfer) {
-            (Some(trailers), Transfer::Stream) => self.trailers = trailers_that_pass(trailers).map(Box::new),
+            (Some(trailers), Transfer::Stream) => {
+                if let Some(replay) = &mut self.replay {
+                    let mut lines = Vec::new();
+                    compose_trailers(&mut lines, &trailers);
+                    replay.keep(b"", &lines);
+                }
+                self.trailers = trailers_that_pass(trailers).map(Box::new);
+            }
             (Some(trailers), Transfer::Chunked) => compose_trailers(&mut self.tail, &trailers),
             _ => {}
         }
@@ -362,34 +369,5 @@ fn chunk_size(size: usize, room: &mut [u8; 8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::tls::tests::{fill, pair};
-    use std::future::poll_fn;
-    use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
-
-    /// A body of which all that came has been taken by the sink, and not all of it sent: the rest must not wait for more
-    /// to come, which may be never.
-    #[tokio::test]
-    async fn a_pump_waits_for_its_sink_until_what_it_wrote_has_gone_out() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut source = Stream::Plain(listener.accept().await.unwrap().0);
-        let (mut sink, mut client) = pair().await;
-        let taken = fill(&mut sink).await;
-        assert!(sink.has_unsent());
-        let (buffers, limits) = (Buffers::default(), HeadLimits { bytes: 1_024, fields: 1 });
-        let mut pump = Pump::new(BodyLength::Sized(1), Transfer::AsIs, limits);
-        assert!(poll_fn(|cx| Poll::Ready(pump.poll(cx, &mut source, &mut sink, &buffers).is_pending())).await);
-        assert_eq!(pump.waits_for(), Side::Sink);
-        let pumped = poll_fn(|cx| match pump.poll(cx, &mut source, &mut sink, &buffers) {
-            Poll::Pending if pump.waits_for() == Side::Sink => Poll::Pending,
-            polled => Poll::Ready(polled.is_pending()),
-        });
-        let mut bytes = vec![0; taken];
-        let (read, waits) = tokio::join!(client.read_exact(&mut bytes), pumped);
-        read.unwrap();
-        assert!(waits && !sink.has_unsent());
-    }
-}
+#[path = "body_tests.rs"]
+mod tests;

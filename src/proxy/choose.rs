@@ -17,12 +17,13 @@ pub(super) struct Choice {
     pub(super) instead_of: Option<usize>,
 }
 
-/// Why there is no [`Choice`].
+/// Why there is no [`Choice`], of which rule's backends if there is a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoChoice {
     Route,
-    Weight,
-    Endpoint,
+    Redirect(RuleId),
+    Weight(RuleId),
+    Endpoint(RuleId),
 }
 
 /// The backend for `head`. `random` is drawn evenly from all of `u64`.
@@ -47,7 +48,9 @@ pub(super) fn choose(
         let stickiness = rollout.stickiness.as_ref()?;
         point(stickiness, head.fields, client, rollout.name.as_bytes())
     });
-    let index = split.pick(sticky.unwrap_or(random)).ok_or(NoChoice::Weight)?;
+    let Some(index) = split.pick(sticky.unwrap_or(random)) else {
+        return Err(if rule.filters.redirect.is_some() { NoChoice::Redirect(id) } else { NoChoice::Weight(id) });
+    };
     let available = |index: usize| &snapshot.endpoints[rule.backend_refs[index].backend.index()];
     let choice = |index: usize, instead_of| {
         let backend = rule.backend_refs[index].backend;
@@ -61,7 +64,7 @@ pub(super) fn choose(
     let stable = rollout
         .filter(|rollout| rollout.canary == rule.backend_refs[index].backend)
         .and_then(|rollout| rule.backend_refs.iter().position(|r| r.backend == rollout.stable));
-    let server = server(available, index, stable, split).ok_or(NoChoice::Endpoint)?;
+    let server = server(available, index, stable, split).ok_or(NoChoice::Endpoint(id))?;
     Ok(choice(server, (server != index).then_some(index)))
 }
 

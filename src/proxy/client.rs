@@ -143,27 +143,39 @@ impl Client {
         self.input.is_none() && matches!(self.poll_fill(cx, buffers), Poll::Ready(Ok(0) | Err(_)))
     }
 
-    /// Sends a response of Serin's own; whether all of it was taken.
-    pub(super) async fn reply(&mut self, worker: &Worker, reason: Reason, close: bool, asked: Asked) -> bool {
-        self.deadline.set(worker.limits().1.idle);
+    /// Begins a response of Serin's own: what is left to [`send`](Self::send), unless that cannot be any more.
+    pub(super) fn begin(&mut self, worker: &Worker, reply: &Reply<'_>, close: bool) -> Option<Vec<u8>> {
         let mut bytes = worker.buffers.take_head();
-        {
-            let date = worker.date();
-            let reply = Reply::new(reason, asked, &date);
-            match &mut self.stream {
-                Stream::Http2(stream) if reason == Reason::Refused(Refusal::Malformed) => {
-                    stream.reset(h2::Reason::PROTOCOL_ERROR);
-                    return false;
-                }
-                Stream::Http2(stream) => {
-                    if stream.send_response(reply.head(), reply.content().is_empty()).is_err() {
-                        return false;
-                    }
-                    bytes.extend_from_slice(reply.content());
-                }
-                Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close),
+        match &mut self.stream {
+            Stream::Http2(stream) => {
+                stream.send_response(reply.head(), reply.content().is_empty()).ok()?;
+                bytes.extend_from_slice(reply.content());
             }
+            Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close),
         }
+        Some(bytes)
+    }
+
+    /// Begins to say why a request is refused. A malformed one is no more than an error of its HTTP/2 stream (RFC 9113
+    /// section 8.1.1).
+    pub(super) fn begin_refusal(
+        &mut self,
+        worker: &Worker,
+        refusal: Refusal,
+        asked: Asked,
+        close: bool,
+    ) -> Option<Vec<u8>> {
+        if let (Stream::Http2(stream), Refusal::Malformed) = (&mut self.stream, refusal) {
+            stream.reset(h2::Reason::PROTOCOL_ERROR);
+            return None;
+        }
+        self.begin(worker, &Reply::new(Reason::Refused(refusal), asked, &worker.date(), None), close)
+    }
+
+    /// Sends the rest of a response of Serin's own; whether all of it was taken.
+    pub(super) async fn send(&mut self, worker: &Worker, begun: Option<Vec<u8>>) -> bool {
+        let Some(bytes) = begun else { return false };
+        self.deadline.set(worker.limits().1.idle);
         let mut sent = 0;
         let done = poll_fn(|cx| {
             while sent < bytes.len() {

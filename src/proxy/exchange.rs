@@ -14,7 +14,7 @@ use super::retries::Retries;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Inexpressible, Version};
 use crate::net::Stream;
-use crate::plan::Timeouts;
+use crate::plan::{HeaderChanges, Timeouts};
 use crate::stats::GrpcEnd;
 use std::io;
 use std::pin::Pin;
@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A request, composed for the backend.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request or the plan")]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<'p> {
     /// The head, unless it stands before the body's first bytes in the pump.
     pub(super) head: Vec<u8>,
     /// The body.
@@ -40,8 +40,11 @@ pub(super) struct Outgoing {
     /// Doing it twice is the same as doing it once (RFC 9110 section 9.2.2), and its body is short enough to be kept.
     pub(super) repeats: bool,
     pub(super) limits: HeadLimits,
-    /// How long it may take: what the config says or, of a gRPC request, its caller, if that is shorter.
-    pub(super) time: Option<Duration>,
+    pub(super) timeouts: &'p Timeouts,
+    /// The request's own time-out: the shorter of the config's and, of a gRPC request, the caller's.
+    pub(super) request_timeout: Option<Duration>,
+    /// What its rule does to the fields of the response.
+    pub(super) changes: Option<&'p HeaderChanges>,
     pub(super) via: bool,
     pub(super) grpc: Option<Call>,
 }
@@ -95,13 +98,12 @@ pub(super) struct Seen {
 }
 
 /// One request on one connection.
-pub(super) struct Exchange<'a> {
+pub(super) struct Exchange<'a, 'p> {
     pub(super) worker: &'a Worker,
     pub(super) client: &'a mut Client,
     pub(super) upstream: &'a mut Stream,
-    pub(super) outgoing: &'a mut Outgoing,
+    pub(super) outgoing: &'a mut Outgoing<'p>,
     pub(super) seen: Seen,
-    timeouts: &'a Timeouts,
     /// Which responses are held back, if any may be.
     pub(super) retries: Option<&'a Retries<'a>>,
     pub(super) head_sent: usize,
@@ -126,13 +128,12 @@ enum Stage {
     UpstreamBody,
 }
 
-impl<'a> Exchange<'a> {
+impl<'a, 'p> Exchange<'a, 'p> {
     pub(super) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
         upstream: &'a mut Stream,
-        outgoing: &'a mut Outgoing,
-        timeouts: &'a Timeouts,
+        outgoing: &'a mut Outgoing<'p>,
     ) -> Self {
         Self {
             worker,
@@ -140,7 +141,6 @@ impl<'a> Exchange<'a> {
             upstream,
             outgoing,
             seen: Seen::default(),
-            timeouts,
             retries: None,
             head_sent: 0,
             over_http2: OverHttp2::default(),
@@ -372,11 +372,12 @@ impl<'a> Exchange<'a> {
         };
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
+            let timeouts = self.outgoing.timeouts;
             self.client.deadline.set(match stage {
-                Stage::ClientTakes => self.timeouts.idle,
-                Stage::ClientBody if self.outgoing.grpc.is_none() => self.timeouts.idle,
+                Stage::ClientTakes => timeouts.idle,
+                Stage::ClientBody if self.outgoing.grpc.is_none() => timeouts.idle,
                 // Of a gRPC stream that is silent both ways nobody can say whose turn it is.
-                Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => self.timeouts.response_head,
+                Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
                 Stage::UpstreamBody => None,
             });
             self.stage = Some(stage);

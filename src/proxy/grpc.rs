@@ -93,7 +93,7 @@ fn is_over(took: Duration, time: Duration) -> bool {
     took + time / 32 + ROUNDED >= time
 }
 
-impl Outgoing {
+impl Outgoing<'_> {
     /// What would ask for an answer of Serin's own.
     pub(super) fn asked(&self) -> Asked {
         match self.grpc {

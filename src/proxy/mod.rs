@@ -21,6 +21,7 @@ mod grpc;
 mod handshake;
 mod http2;
 mod listen;
+mod mirror;
 mod outcome;
 mod over_http2;
 mod pause;

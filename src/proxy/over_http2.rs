@@ -15,7 +15,7 @@ pub(super) struct OverHttp2 {
     ended_with_head: bool,
 }
 
-impl Exchange<'_> {
+impl Exchange<'_, '_> {
     /// Sends the request's head.
     pub(super) fn send_http2_head(&mut self) -> Result<(), End> {
         let Stream::Http2(stream) = &mut *self.upstream else { return Ok(()) };

@@ -27,13 +27,13 @@ pub(super) struct Drain {
 }
 
 /// More of a response than this is not worth reading: a new connection costs less.
-const MOST: usize = 64 << 10;
+const MOST: u64 = 64 << 10;
 
 /// Waits, unless the client goes or the request's time is over: then that is its end.
 pub(super) async fn pause(
     worker: &Worker,
     client: &mut Client,
-    request: &mut Forwarded,
+    request: &mut Forwarded<'_>,
     wait: Duration,
     mut drain: Option<Box<Drain>>,
 ) -> Result<(), End> {
@@ -70,8 +70,9 @@ impl Drain {
     /// Reads on; ready when there is nothing more to read, and then the connection is kept if it can be.
     fn poll(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
         let Some(lease) = &mut self.lease else { return Poll::Ready(()) };
-        let discarded = ready!(self.rest.poll_discard(cx, lease.stream(), &worker.buffers, MOST));
-        if let Some(lease) = self.lease.take().filter(|_| discarded.is_ok()) {
+        let drained = ready!(self.rest.poll_drain(cx, lease.stream(), &worker.buffers, MOST));
+        let is_clean = drained.is_ok() && self.rest.take_extra().is_none();
+        if let Some(lease) = self.lease.take().filter(|_| is_clean) {
             self.current.pools.of(self.backend).keep(lease, worker.now_ms());
         }
         Poll::Ready(())

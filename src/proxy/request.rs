@@ -1,20 +1,24 @@
 //! What a request's head says: where it goes, and what is sent there.
 
 use super::body::{Pump, PumpError, Replay};
-use super::choose::{Choice, NoChoice, choose};
+use super::buffer::Buffer;
+use super::choose::{Choice, NoChoice, choose, stand_in};
 use super::client::Client;
 use super::exchange::Outgoing;
 use super::grpc::Call;
+use super::mirror::Copy;
 use super::per_client::ClientKey;
-use super::worker::{Worker, head_limits};
+use super::worker::{Current, Worker, head_limits};
 use crate::http::{
-    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc, slots,
+    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc,
+    location, slots,
 };
-use crate::plan::{BackendId, Plan, Protocol, Rule, Snapshot};
+use crate::plan::{BackendId, HeaderChanges, Plan, Protocol, Rule, RuleFilters, Snapshot};
 use crate::stats::Shard;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// A request that has come as far as its head.
@@ -26,16 +30,22 @@ pub(super) enum Arrived {
 }
 
 /// A request that has a backend.
-pub(super) struct Forwarded {
+pub(super) struct Forwarded<'p> {
     pub(super) choice: Choice,
-    pub(super) outgoing: Outgoing,
+    pub(super) outgoing: Outgoing<'p>,
+    /// The head that stable would be sent in a canary's place, where their filters make another one.
+    stand_in_head: Option<Box<[u8]>>,
+    /// The copy that others get, until it is sent.
+    copy: Option<Rc<Copy>>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
 
 /// A request that gets no backend.
-pub(super) struct TurnedAway {
-    pub(super) reason: Reason,
+pub(super) struct TurnedAway<'p> {
+    pub(super) answer: Answer,
+    /// What its rule does to the answer, if it has a rule.
+    pub(super) changes: Option<&'p HeaderChanges>,
     /// The connection can take another request.
     pub(super) persists: bool,
     pub(super) asked: Asked,
@@ -55,21 +65,29 @@ impl Arrived {
     }
 }
 
-impl Forwarded {
+/// What a request that gets no backend is answered.
+pub(super) enum Answer {
+    Reason(Reason),
+    Redirect { code: u16, location: Vec<u8> },
+}
+
+impl<'p> Forwarded<'p> {
     /// Reads the head, chooses the backend, and composes what it is sent.
     pub(super) fn new(
         worker: &Worker,
-        snapshot: &Snapshot,
+        snapshot: &'p Snapshot,
         client: &mut Client,
         arrived: Arrived,
-    ) -> Result<Self, TurnedAway> {
+    ) -> Result<Self, TurnedAway<'p>> {
         // Given by value, so that no connection's task has to have room for it while its request is under way.
         let arrived = &arrived;
         let input = client.input.take();
         let limits = head_limits(snapshot);
         let (mut slots, mut lines) = (slots(), Vec::new());
-        let refused =
-            |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, asked: arrived.asked() };
+        let refused = |refusal| {
+            let answer = Answer::Reason(Reason::Refused(refusal));
+            TurnedAway { answer, changes: None, persists: false, asked: arrived.asked() }
+        };
         let head = match arrived {
             Arrived::Http1(length) => {
                 let bytes = input.as_ref().expect("a head has been found in it").unread();
@@ -88,32 +106,35 @@ impl Forwarded {
             (None, true) => Asked::Head,
             (None, false) => Asked::Plain,
         };
-        let choice = within_limits(worker, snapshot, &head, client.peer.ip()).and_then(|()| {
-            choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| match no_choice {
-                NoChoice::Route => Reason::NoRoute,
-                NoChoice::Weight => Reason::NoWeight,
-                NoChoice::Endpoint => Reason::NoEndpoint,
-            })
-        });
+        let persists = head.persists() && head.body == BodyLength::Sized(0);
+        let turned_away = |answer, changes| TurnedAway { answer, changes, persists, asked };
+        let choice = match within_limits(worker, snapshot, &head, client.peer.ip()) {
+            Err(reason) => Err(turned_away(Answer::Reason(reason), None)),
+            Ok(()) => choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| {
+                let (answer, changes) = answer(no_choice, snapshot, client, &head);
+                turned_away(answer, changes)
+            }),
+        };
         let choice = match choice {
             Ok(choice) => choice,
-            Err(reason) => {
-                let persists = head.persists() && head.body == BodyLength::Sized(0);
+            Err(turned_away) => {
                 if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
                     input.consume(*length);
                     client.input = (!input.unread().is_empty()).then_some(input);
                 }
-                return Err(TurnedAway { reason, persists, asked });
+                return Err(turned_away);
             }
         };
         let plan = &snapshot.plan;
         let rule = &plan.rules[choice.rule.index()];
-        let mut time = rule.timeouts.request;
-        let call = Call::of(&head, &mut time);
+        let mut request_timeout = rule.timeouts.request;
+        let call = Call::of(&head, &mut request_timeout);
+        let filters = rule.filters.on_the_way_to(choice.index);
         let inbound = Inbound {
             client: client.peer.ip(),
             secure: client.stream.is_secure(),
             local: client.local,
+            filters,
             headers: plan.headers,
             request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
         };
@@ -124,6 +145,8 @@ impl Forwarded {
         let transfer = Transfer::of(head.body, version);
         let bodyless = head.body == BodyLength::Sized(0);
         let idempotent = matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+        let stand_in_head = filters.and_then(|_| head_for_stand_in(snapshot, &choice, &head, inbound));
+        let copy = Copy::of(worker, filters, choice.rule, &head, &composed, client.ends());
         let mut outgoing = Outgoing {
             head: composed,
             body: Pump::new(head.body, transfer, limits).at_most(plan.limits.request_body_bytes),
@@ -133,41 +156,67 @@ impl Forwarded {
             upgrades: head.upgrades,
             repeats: idempotent && bodyless && !head.upgrades,
             limits,
-            time,
+            timeouts: &rule.timeouts,
+            request_timeout,
+            changes: filters.map(|filters| &filters.response),
             via: plan.headers.via,
             grpc: call,
         };
+        let mut joins = !outgoing.upgrades && version != Version::Http2 && stand_in_head.is_none();
         if !bodyless {
-            outgoing.keep_body(head.body, rule, plan, idempotent);
+            outgoing.repeats = rule.retry.is_some() && idempotent && !head.upgrades && Replay::fits(head.body);
+            let turns = turns_to_other_version(plan, rule);
+            if outgoing.repeats || turns || (copy.is_some() && Replay::fits(head.body)) {
+                outgoing.body.keep(Replay::new(head.body));
+            }
+            // A head that may be sent again, or before other frames, stays by itself.
+            joins &= !outgoing.repeats && !turns;
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
-            if input.unread().is_empty() {
-                worker.buffers.give(input);
-            } else if bodyless {
-                client.input = Some(input);
-            } else {
-                match outgoing.body.accept(input, &worker.buffers) {
-                    Ok(()) => {}
-                    Err(PumpError::TooLarge) => {
-                        return Err(TurnedAway { reason: Reason::BodyTooLarge, persists: false, asked });
-                    }
-                    Err(_) => return Err(refused(Refusal::Chunk)),
-                }
-                client.input = outgoing.body.take_extra();
-                // Nor is a head that may be sent again part of what may not.
-                let joins = !outgoing.upgrades && version != Version::Http2 && !outgoing.body.is_kept();
-                if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
-                    outgoing.head.clear();
-                }
-            }
+            begin_body(worker, client, &mut outgoing, input, bodyless, joins).map_err(|reason| TurnedAway {
+                answer: Answer::Reason(reason),
+                changes: None,
+                persists: false,
+                asked,
+            })?;
         }
-        Ok(Self { choice, outgoing, replayable: idempotent && bodyless })
+        Ok(Self { choice, outgoing, stand_in_head, copy, replayable: idempotent && bodyless })
+    }
+
+    /// Sends the copy of a request without a body, which is whole as it comes.
+    pub(super) fn copy_head(&mut self, worker: &Rc<Worker>, current: &Rc<Current>) {
+        if let Some(copy) = self.copy.take_if(|copy| !copy.has_body()) {
+            copy.send(worker, current, Ok((b"", b"")));
+        }
+    }
+
+    /// Sends the copy of a request with a body, of which no more will be read.
+    pub(super) fn copy_body(&mut self, worker: &Rc<Worker>, current: &Rc<Current>) {
+        if let Some(copy) = self.copy.take() {
+            copy.send(worker, current, self.outgoing.body.kept());
+        }
     }
 
     /// Whether the time has passed that the caller of a gRPC request gave it: that says nothing of an endpoint.
     pub(super) fn is_out_of_callers_time(&self, client: &Client) -> bool {
         self.outgoing.grpc.is_some_and(Call::is_bound_by_caller) && client.deadline.bound_passed()
+    }
+
+    /// Makes it ready to be tried again there, as `snapshot`, which it was made with, has it.
+    pub(super) fn turn_to(&mut self, choice: Choice, snapshot: &'p Snapshot, worker: &Worker) {
+        let (plan, turns) = (&snapshot.plan, choice.backend != self.choice.backend);
+        self.choice = choice;
+        if let Some(head) = self.stand_in_head.take_if(|_| turns) {
+            self.outgoing.head.clear();
+            self.outgoing.head.extend_from_slice(&head);
+        }
+        let filters = plan.rules[choice.rule.index()].filters.on_the_way_to(choice.index);
+        self.outgoing.changes = filters.map(|filters| &filters.response);
+        // Where the head stands before the content, nothing has been sent, and nothing is framed in another way.
+        if !self.outgoing.head.is_empty() {
+            self.outgoing.body.rewind(version_of(plan.backends[choice.backend.index()].protocol), &worker.buffers);
+        }
     }
 
     /// Counts it where its turn would have been.
@@ -183,26 +232,86 @@ impl Forwarded {
     }
 }
 
-impl Outgoing {
-    /// Keeps the body as it comes, where it may have to be sent again; or framed in another way, by stable, than what it
-    /// was framed for and never sent.
-    fn keep_body(&mut self, length: BodyLength, rule: &Rule, plan: &Plan, idempotent: bool) {
-        let repeats = rule.retry.is_some() && idempotent && !self.upgrades && Replay::fits(length);
-        let protocol = |backend: BackendId| plan.backends[backend.index()].protocol;
-        let rollout = rule.rollout.map(|id| &plan.rollouts[id.index()]);
-        if repeats || rollout.is_some_and(|rollout| protocol(rollout.stable) != protocol(rollout.canary)) {
-            self.body.keep(Replay::new(length));
-            self.repeats = repeats;
-        }
-    }
+/// What stable would be sent, if it is another than what the canary is; `inbound` is what the canary's head was made of.
+fn head_for_stand_in(
+    snapshot: &Snapshot,
+    choice: &Choice,
+    head: &RequestHead<'_, '_>,
+    inbound: Inbound<'_>,
+) -> Option<Box<[u8]>> {
+    let stable = stand_in(snapshot, choice)?;
+    let filters = snapshot.plan.rules[choice.rule.index()].filters.on_the_way_to(stable.index);
+    let same = inbound.filters.zip(filters).is_some_and(|(own, stables)| own.sends_the_same(stables));
+    let mut composed = Vec::new();
+    (!same).then(|| compose_request(&mut composed, head, &Inbound { filters, ..inbound }))?;
+    Some(composed.into())
+}
+
+/// Whether stable might take over what was framed for a canary that speaks another version of HTTP.
+fn turns_to_other_version(plan: &Plan, rule: &Rule) -> bool {
+    let protocol = |backend: BackendId| plan.backends[backend.index()].protocol;
+    let rollout = rule.rollout.map(|id| &plan.rollouts[id.index()]);
+    rollout.is_some_and(|rollout| protocol(rollout.stable) != protocol(rollout.canary))
 }
 
 /// The version of HTTP in which a backend of this protocol is spoken to.
-pub(super) fn version_of(protocol: Protocol) -> Version {
+fn version_of(protocol: Protocol) -> Version {
     match protocol {
         Protocol::Http1 => Version::Http11,
         Protocol::Http2 => Version::Http2,
     }
+}
+
+/// Takes in what has come behind the head: the content's beginning, before which the head is put where it `joins`, or
+/// the next request.
+fn begin_body(
+    worker: &Worker,
+    client: &mut Client,
+    outgoing: &mut Outgoing<'_>,
+    input: Buffer,
+    bodyless: bool,
+    joins: bool,
+) -> Result<(), Reason> {
+    if input.unread().is_empty() {
+        worker.buffers.give(input);
+    } else if bodyless {
+        client.input = Some(input);
+    } else {
+        outgoing.body.accept(input, &worker.buffers).map_err(|error| match error {
+            PumpError::TooLarge => Reason::BodyTooLarge,
+            _ => Reason::Refused(Refusal::Chunk),
+        })?;
+        client.input = outgoing.body.take_extra();
+        if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+            outgoing.head.clear();
+        }
+    }
+    Ok(())
+}
+
+/// What a request is answered that gets no backend, and what its rule, if it has one, does to that.
+fn answer<'p>(
+    no_choice: NoChoice,
+    snapshot: &'p Snapshot,
+    client: &Client,
+    head: &RequestHead<'_, '_>,
+) -> (Answer, Option<&'p HeaderChanges>) {
+    let (reason, rule) = match no_choice {
+        NoChoice::Route => (Reason::NoRoute, None),
+        NoChoice::Redirect(rule) | NoChoice::Weight(rule) => (Reason::NoWeight, Some(rule)),
+        NoChoice::Endpoint(rule) => (Reason::NoEndpoint, Some(rule)),
+    };
+    let filters = rule.map(|rule| &snapshot.plan.rules[rule.index()].filters);
+    let answer = redirect(filters, client, head).unwrap_or(Answer::Reason(reason));
+    (answer, filters.map(|filters| &filters.response))
+}
+
+/// Where a rule that redirects sends its client.
+fn redirect(filters: Option<&RuleFilters>, client: &Client, head: &RequestHead<'_, '_>) -> Option<Answer> {
+    let redirect = filters?.redirect.as_ref()?;
+    let mut to = Vec::new();
+    location(&mut to, redirect, head, client.stream.is_secure(), client.local);
+    Some(Answer::Redirect { code: redirect.code, location: to })
 }
 
 /// Whether a client at this address may ask this now; nothing is looked at where nothing is limited.

@@ -39,7 +39,7 @@ impl<'a> Retries<'a> {
     }
 
     /// Whether a response with this code is held back, to try again in its place; then that is paid for.
-    pub(super) fn holds(&self, code: u16, worker: &Worker, seen: &Seen, outgoing: &Outgoing) -> bool {
+    pub(super) fn holds(&self, code: u16, worker: &Worker, seen: &Seen, outgoing: &Outgoing<'_>) -> bool {
         self.policy.is_some_and(|policy| policy.codes.contains(code))
             && may_be_done_twice(seen, outgoing)
             && self.pay(worker)
@@ -55,7 +55,7 @@ impl<'a> Retries<'a> {
     }
 }
 
-impl Attempts<'_> {
+impl Attempts<'_, '_> {
     /// What follows a try that ended like this.
     pub(super) fn after(&mut self, tried: &Tried, seen: Seen) -> Option<Again> {
         let (unsent, held) = (tried.is_unsent(), matches!(tried, Tried::Held(_)));
@@ -87,6 +87,6 @@ impl Attempts<'_> {
 }
 
 /// Whether the client has seen nothing of the answer, and doing it twice is the same as doing it once.
-fn may_be_done_twice(seen: &Seen, outgoing: &Outgoing) -> bool {
+fn may_be_done_twice(seen: &Seen, outgoing: &Outgoing<'_>) -> bool {
     !seen.begun && outgoing.repeats && outgoing.body.can_rewind()
 }

@@ -7,7 +7,7 @@ use super::http2;
 use super::proxy_header::read_header;
 use super::request::Arrived;
 use super::worker::Worker;
-use crate::http::{Asked, Reason, Refusal};
+use crate::http::{Asked, Refusal};
 use crate::net::proxy_protocol::Addresses;
 use crate::net::tls::Tls;
 use crate::net::{Beginning, Stream};
@@ -61,7 +61,8 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Box<
                 Err(ended) => {
                     let refusal = if let Ended::Refused(refusal) = ended { refusal } else { Refusal::Version };
                     worker.counters.refused(refusal.code());
-                    client.reply(&worker, Reason::Refused(refusal), true, Asked::Plain).await;
+                    let begun = client.begin_refusal(&worker, refusal, Asked::Plain, true);
+                    client.send(&worker, begun).await;
                     Next::Linger
                 }
             },

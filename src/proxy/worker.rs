@@ -56,6 +56,8 @@ pub(super) struct Worker {
     pub(super) buffers: Buffers,
     /// What bounds the requests that are tried again.
     pub(super) retries: RetryBudget,
+    /// Copies of requests that are under way.
+    pub(super) copies: Cell<u32>,
     /// The last connection has closed.
     pub(super) idle: Notify,
     /// What each client has, in all workers.
@@ -116,6 +118,7 @@ impl Worker {
             deadlines: Rc::default(),
             buffers: Buffers::default(),
             retries: RetryBudget::default(),
+            copies: Cell::new(0),
             idle: Notify::new(),
             clients,
             clock,

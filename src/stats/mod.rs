@@ -7,6 +7,7 @@
 pub mod export;
 mod grpc;
 mod histogram;
+mod mirrors;
 mod outcomes;
 mod registry;
 mod shard;
@@ -14,6 +15,7 @@ mod worker;
 
 pub use grpc::{GrpcEnd, GrpcStatus};
 pub use histogram::{BUCKETS, Histogram, bucket_of, is_boundary, upper_bound_us};
+pub use mirrors::{MirrorKey, MirrorOutcome, MirrorShard};
 pub use outcomes::Outcomes;
 pub use registry::{Registry, Series, SeriesKey};
 pub use shard::{Cause, Exchange, Shard, Totals};

@@ -3,6 +3,7 @@
 //! A series lives as long as the process, by its labels: a plan that names the same route, rule, backend and version
 //! again goes on counting where the last one stopped, as Prometheus expects of a counter.
 
+use super::mirrors::{MirrorKey, MirrorOutcome, MirrorShard};
 use super::shard::{Shard, Totals};
 use super::worker::{WorkerCounters, WorkerTotals};
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Registry {
     workers: Box<[Arc<WorkerCounters>]>,
     series: RwLock<BTreeMap<SeriesKey, Arc<[Arc<Shard>]>>>,
+    mirrors: RwLock<BTreeMap<MirrorKey, Arc<[Arc<MirrorShard>]>>>,
 }
 
 /// What a series is counted under.
@@ -40,7 +42,11 @@ pub struct Series {
 impl Registry {
     /// Without a series yet; each will have a shard for each of `workers`.
     pub fn new(workers: usize) -> Self {
-        Self { workers: (0..workers).map(|_| Arc::default()).collect(), series: RwLock::default() }
+        Self {
+            workers: (0..workers).map(|_| Arc::default()).collect(),
+            series: RwLock::default(),
+            mirrors: RwLock::default(),
+        }
     }
 
     /// The counters of worker `index` that belong to no series.
@@ -63,6 +69,21 @@ impl Registry {
         let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
         let made = series.entry(key.clone()).or_insert_with(|| self.workers.iter().map(|_| Arc::default()).collect());
         Arc::clone(made)
+    }
+
+    /// The shards of the copies that are counted under `key`, made at the first call.
+    pub fn mirror_shards(&self, key: &MirrorKey) -> Arc<[Arc<MirrorShard>]> {
+        let mut mirrors = self.mirrors.write().unwrap_or_else(PoisonError::into_inner);
+        let made = mirrors.entry(key.clone()).or_insert_with(|| self.workers.iter().map(|_| Arc::default()).collect());
+        Arc::clone(made)
+    }
+
+    /// The copies of requests by what became of them, in the order of the labels.
+    pub fn read_mirrors(&self) -> Vec<(MirrorKey, MirrorOutcome, u64)> {
+        let mirrors = self.mirrors.read().unwrap_or_else(PoisonError::into_inner);
+        let all = mirrors.iter().flat_map(|(key, shards)| MirrorOutcome::ALL.map(|outcome| (key, shards, outcome)));
+        all.map(|(key, shards, outcome)| (key.clone(), outcome, shards.iter().map(|s| s.count(outcome)).sum()))
+            .collect()
     }
 
     /// What the series `key` has counted; zeroes where there is none.

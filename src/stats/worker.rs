@@ -24,6 +24,8 @@ pub struct WorkerCounters {
     tunnelled: [AtomicU64; 2],
     /// By status code, from 400 to 599.
     refused: Box<[AtomicU64; REFUSALS]>,
+    /// By status code, from 300 to 309.
+    redirected: [AtomicU64; REDIRECTS],
 }
 
 /// Why a client's connection was closed before anything else was read from it.
@@ -71,6 +73,8 @@ struct Connections {
 
 const REFUSALS: usize = 200;
 const FIRST_REFUSAL: u16 = 400;
+const REDIRECTS: usize = 10;
+const FIRST_REDIRECT: u16 = 300;
 
 impl Default for WorkerCounters {
     fn default() -> Self {
@@ -83,6 +87,7 @@ impl Default for WorkerCounters {
             handshakes_failed: Default::default(),
             rejected: Default::default(),
             refused,
+            redirected: Default::default(),
         }
     }
 }
@@ -140,6 +145,11 @@ impl WorkerCounters {
         increase(&self.refused[usize::from(code.saturating_sub(FIRST_REFUSAL)).min(REFUSALS - 1)], 1);
     }
 
+    /// A request was redirected with `code` by its rule. Below 300 counts as 300, above 309 as 309.
+    pub fn redirected(&self, code: u16) {
+        increase(&self.redirected[usize::from(code.saturating_sub(FIRST_REDIRECT)).min(REDIRECTS - 1)], 1);
+    }
+
     /// Adds what this worker has counted to `totals`.
     pub fn add_to(&self, totals: &mut WorkerTotals) {
         self.clients.add_to(&mut totals.clients);
@@ -155,6 +165,9 @@ impl WorkerCounters {
         totals.bytes_to_clients += self.tunnelled[1].load(Relaxed);
         for (total, refused) in totals.refused.iter_mut().zip(self.refused.iter()) {
             *total += refused.load(Relaxed);
+        }
+        for (total, redirected) in totals.redirected.iter_mut().zip(&self.redirected) {
+            *total += redirected.load(Relaxed);
         }
     }
 }
@@ -183,6 +196,7 @@ pub struct WorkerTotals {
     /// Bytes that tunnels carried to clients.
     pub bytes_to_clients: u64,
     refused: Vec<u64>,
+    redirected: [u64; REDIRECTS],
 }
 
 /// Connections of one side.
@@ -212,6 +226,7 @@ impl Default for WorkerTotals {
             bytes_from_clients: 0,
             bytes_to_clients: 0,
             refused: vec![0; REFUSALS],
+            redirected: Default::default(),
         }
     }
 }
@@ -220,6 +235,11 @@ impl WorkerTotals {
     /// The clients' TLS handshakes that came to nothing, by cause.
     pub fn handshakes_failed(&self) -> impl Iterator<Item = (HandshakeFailure, u64)> {
         HandshakeFailure::ALL.into_iter().zip(self.handshakes_failed)
+    }
+
+    /// The codes that requests were redirected with, with their counts.
+    pub fn redirected(&self) -> impl Iterator<Item = (u16, u64)> {
+        (FIRST_REDIRECT..).zip(self.redirected).filter(|(_, count)| *count > 0)
     }
 
     /// The clients' connections that were closed before anything else was read from them, by cause.
@@ -256,6 +276,8 @@ mod tests {
         a.refused(404);
         b.refused(404);
         b.refused(431);
+        a.redirected(301);
+        b.redirected(301);
         let mut totals = WorkerTotals::default();
         a.add_to(&mut totals);
         b.add_to(&mut totals);
@@ -266,6 +288,7 @@ mod tests {
         let rejected: Vec<_> = totals.rejected().filter(|(_, count)| *count > 0).collect();
         assert_eq!(rejected, [(Rejection::ProxyHeaderTimeout, 2)]);
         assert_eq!(totals.refused().collect::<Vec<_>>(), [(404, 2), (431, 1)]);
+        assert_eq!(totals.redirected().collect::<Vec<_>>(), [(301, 2)]);
     }
 
     #[test]

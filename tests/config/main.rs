@@ -2,6 +2,7 @@
 
 mod backends;
 mod examples;
+mod filters;
 mod grpc;
 mod meaning;
 mod proxy_protocol;

@@ -34,8 +34,6 @@ fn shapes_and_keys() {
     refused(&with("timeouts: 5s"), "expected a mapping");
     refused(&with("headers: { via: yes }"), "expected `true` or `false`, found `yes`");
     refused(&with("headers: { via: \"true\" }"), "found the text \"true\"");
-    let filters = edited("      - name: everyone", "      - name: everyone\n        filters: []");
-    refused(&filters, "does not have `filters` yet");
     refused(&edited("weight: 90", "weight: ninety"), "expected a whole number, found `ninety`");
     refused(&edited("weight: 90", "weight: -1"), "expected a whole number, found `-1`");
     refused(&edited("weight: 90", "weight: \"90\""), "expected a whole number, found the text \"90\"");

@@ -16,6 +16,7 @@ fn each_wrong_file_is_reported_as_recorded() {
         "dangling",
         "duplicates",
         "empty",
+        "filters",
         "limits",
         "many",
         "matches",

@@ -3,6 +3,7 @@
 mod endpoints;
 mod events;
 mod faults;
+mod filters;
 mod grpc;
 mod harness;
 mod harness_tests;

@@ -1,5 +1,6 @@
 //! `serin check FILE`: what the file means, or everything that is wrong with it.
 
+mod filters;
 mod limits;
 mod retries;
 mod rollout;
@@ -74,7 +75,10 @@ fn rules(plan: &Plan, id: RouteId) -> String {
     let mut table = Table::default();
     for (_, conditions, rule) in of_route().filter(|(host, _, _)| Some(*host) == first_host) {
         let rule = &plan.rules[rule.index()];
-        table.row("", [&*rule.name, &conditions.to_string(), &shares(plan, rule)]);
+        table.row(
+            "",
+            [&*rule.name, &conditions.to_string(), &shares(plan, rule), &filters::in_words(plan, &rule.filters)],
+        );
     }
     format!(
         "route {}, for {}; rules in the order in which they are tried\n{table}",
@@ -85,6 +89,9 @@ fn rules(plan: &Plan, id: RouteId) -> String {
 
 /// Who gets which share; where a rollout takes steps, its two sides have one between them.
 fn shares(plan: &Plan, rule: &Rule) -> String {
+    if rule.filters.redirect.is_some() {
+        return "nobody".into();
+    }
     if rule.backend_refs.iter().all(|reference| reference.weight == 0) {
         return "nobody: all weights are 0, the answer is 500".into();
     }

@@ -29,7 +29,8 @@ impl Check<'_> {
         Some(if hostnames.is_empty() { vec![Hostname::Any] } else { hostnames })
     }
 
-    fn hostname(self, text: &str, place: Place) -> Option<Hostname> {
+    /// A host, or all below one.
+    pub(super) fn hostname(self, text: &str, place: Place) -> Option<Hostname> {
         let lower = text.to_ascii_lowercase();
         let name = lower.strip_prefix("*.").unwrap_or(&lower);
         if super::addresses::is_host_name(name) {
@@ -89,7 +90,7 @@ impl Check<'_> {
     }
 
     /// A path as requests carry it.
-    fn path_text(self, text: &str, place: Place) -> Option<&str> {
+    pub(super) fn path_text(self, text: &str, place: Place) -> Option<&str> {
         let help = if text.contains(['?', '#']) {
             "a path ends before `?`; for the query there are `queryParams`".into()
         } else if !text.starts_with('/') {

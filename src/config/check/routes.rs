@@ -7,7 +7,9 @@ use crate::config::at::At;
 use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
-use crate::plan::{BackendId, BackendRef, Hostname, RequestMatch, Retry, Route, RouteId, Rule, RuleId, Timeouts};
+use crate::plan::{
+    BackendId, BackendRef, Hostname, RequestMatch, Retry, Route, RouteId, Rule, RuleFilters, RuleId, Timeouts,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -85,11 +87,12 @@ impl Check<'_> {
                     found.entries.extend(new.into_iter().map(|(host, m)| (host, m, id)));
                 }
                 let route = RouteId::new(index);
-                let whole = rule.name.zip(rule.refs).zip(rule.times.zip(rule.retry));
-                rules.push(whole.map(|((name, refs), (times, retry))| Rule {
+                let whole = rule.name.zip(rule.refs).zip(rule.filters).zip(rule.times.zip(rule.retry));
+                rules.push(whole.map(|(((name, refs), filters), (times, retry))| Rule {
                     route,
                     name,
                     backend_refs: refs.iter().map(|r| BackendRef { backend: r.backend, weight: r.weight }).collect(),
+                    filters,
                     rollout: None,
                     timeouts: times.timeouts,
                     backend_request: times.backend_request,
@@ -104,24 +107,43 @@ impl Check<'_> {
 
     /// The parts of a rule as far as they are right.
     fn rule(self, at: &At<raw::Rule>, position: usize, backends: &Names, times: (Timeouts, Option<Place>)) -> Parts {
-        let Some(raw) = at.get() else {
-            return Parts { name: None, name_place: at.place, refs: None, matches: None, times: None, retry: None };
-        };
+        let Some(raw) = at.get() else { return Parts::nothing(at.place) };
         let name = match &raw.name {
             Some(name) => self.name(name, at.place),
             None => Some(format!("rule-{position}").into()),
         };
-        Parts {
-            name,
-            name_place: raw.name.as_ref().map_or(at.place, |name| name.place),
-            refs: self.backend_refs(&raw.backend_refs, at.place, backends),
-            matches: self.matches(raw.matches.as_ref()),
-            times: self.rule_timeouts(value(raw.timeouts.as_ref()), times),
-            retry: raw.retry.as_ref().map_or(Some(None), |at| self.retry(at.get()?).map(Some)),
-        }
+        let matches = self.matches(raw.matches.as_ref());
+        let (refs, filters) = if Self::redirects(raw.filters.as_ref()) {
+            (self.no_backend_refs(raw), self.redirecting(raw, matches.as_deref(), backends))
+        } else {
+            let refs = self.backend_refs(raw.backend_refs.as_ref(), at.place, backends);
+            (refs, self.forwarding(raw, matches.as_deref(), backends))
+        };
+        let name_place = raw.name.as_ref().map_or(at.place, |name| name.place);
+        let times = self.rule_timeouts(value(raw.timeouts.as_ref()), times);
+        let retry = raw.retry.as_ref().map_or(Some(None), |at| self.retry(at.get()?).map(Some));
+        Parts { name, name_place, refs, filters, matches, times, retry }
     }
 
-    fn backend_refs(self, list: &At<Vec<At<raw::BackendRef>>>, owner: Place, backends: &Names) -> Option<Vec<Ref>> {
+    /// A rule that redirects has none.
+    fn no_backend_refs(self, raw: &raw::Rule) -> Option<Vec<Ref>> {
+        let Some(refs) = &raw.backend_refs else { return Some(Vec::new()) };
+        let problem = Problem::new(refs.place, "`backendRefs` of a rule that redirects");
+        self.report(problem.label("no request gets here").help("leave them out, or the `RequestRedirect`"));
+        None
+    }
+
+    fn backend_refs(
+        self,
+        list: Option<&At<Vec<At<raw::BackendRef>>>>,
+        owner: Place,
+        backends: &Names,
+    ) -> Option<Vec<Ref>> {
+        let Some(list) = list else {
+            let problem = Problem::new(owner, "`backendRefs` is missing").label("needs `backendRefs`");
+            self.report(problem);
+            return None;
+        };
         let place = list.place;
         let list = list.need("backendRefs", owner, self.problems)?;
         self.length("backendRefs", list.len(), place)?;
@@ -156,10 +178,18 @@ struct Parts {
     name: Option<Arc<str>>,
     name_place: Place,
     refs: Option<Vec<Ref>>,
+    filters: Option<RuleFilters>,
     matches: Option<Vec<RequestMatch>>,
     times: Option<Times>,
     #[expect(clippy::option_option, reason = "the outer one says whether something was reported")]
     retry: Option<Option<Retry>>,
+}
+
+impl Parts {
+    /// Of a rule of which nothing can be read.
+    fn nothing(place: Place) -> Self {
+        Self { name: None, name_place: place, refs: None, filters: None, matches: None, times: None, retry: None }
+    }
 }
 
 /// Which requests the rules so far take, to find rules that nothing is left for.

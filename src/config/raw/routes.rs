@@ -1,6 +1,6 @@
 //! Routes, in `HTTPRoute`'s words.
 
-use super::DurationText;
+use super::{DurationText, Filter};
 use crate::config::at::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,9 +26,11 @@ pub(in crate::config) struct Rule {
     pub(in crate::config) name: Option<At<String>>,
     /// Any one of them is enough. Default: every request.
     pub(in crate::config) matches: Option<At<Vec<At<RequestMatch>>>>,
-    /// Who gets the requests; at least one.
+    /// What is done to its requests, and to what is answered.
+    pub(in crate::config) filters: Option<At<Vec<At<Filter>>>>,
+    /// Who gets the requests; at least one, unless a `RequestRedirect` answers them all.
     #[schemars(length(min = 1))]
-    pub(in crate::config) backend_refs: At<Vec<At<BackendRef>>>,
+    pub(in crate::config) backend_refs: Option<At<Vec<At<BackendRef>>>>,
     /// How long its requests may take. Default: as long as the file's `timeouts` say.
     pub(in crate::config) timeouts: Option<At<RuleTimeouts>>,
     /// Tries a request again that failed, as long as nothing of a response has gone to the client. What is not known to
@@ -137,4 +139,6 @@ pub(in crate::config) struct BackendRef {
     /// share what their two ones get: they must not have a weight here.
     #[schemars(range(max = 1_000_000))]
     pub(in crate::config) weight: Option<At<u64>>,
+    /// What is done to those requests that go to this backend, after what the rule does.
+    pub(in crate::config) filters: Option<At<Vec<At<Filter>>>>,
 }

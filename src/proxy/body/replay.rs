@@ -1,13 +1,13 @@
-//! What is done with a body when a request is tried again: the request's is sent once more, and that of the response that
-//! nobody gets is read and forgotten.
+//! A body that is wanted once more, and one that nobody wants.
 //!
-//! What of a request's body has been read is kept for that, as long as it is short. It is the content that is kept and not its framing: that is put around it anew, as the next connection needs it.
+//! A request that is tried again, and a copy of one, have the content that has been read already, and not its framing:
+//! that is put around it anew, as the next connection needs it. What is held back of a response for that, and what a
+//! copy is answered, is read and forgotten.
 
 use super::super::buffer::Buffers;
-use super::{Pump, PumpError, Source};
-use crate::http::{BodyLength, Transfer, Version, compose_trailers};
+use super::{Pump, PumpError};
+use crate::http::{BodyLength, Transfer, Version};
 use crate::net::Stream;
-use http::HeaderMap;
 use std::task::{Context, Poll, ready};
 
 /// The beginning of a body, or all of it; until it is too long.
@@ -20,6 +20,15 @@ pub(in crate::proxy) struct Replay {
     trailers: Vec<u8>,
     /// It was too long.
     lost: bool,
+}
+
+/// Why a body is not there in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum NotKept {
+    /// It is longer than what is kept.
+    TooLong,
+    /// It has not been read to its end.
+    Unfinished,
 }
 
 impl Replay {
@@ -39,16 +48,13 @@ impl Replay {
         known <= Self::MOST as u64
     }
 
-    /// Keeps what has been read next, with the trailers if they have come, as lines or apart; or nothing any more, if that is too much.
-    pub(in crate::proxy) fn keep(&mut self, content: &[u8], lines: &[u8], trailers: Option<&HeaderMap>) {
+    /// Keeps what has been read next; or nothing any more, if that is too much.
+    pub(in crate::proxy) fn keep(&mut self, content: &[u8], trailers: &[u8]) {
         if self.lost || self.content.len() + content.len() > Self::MOST {
             *self = Self { lost: true, ..*Self::new(self.length) };
         } else {
             self.content.extend_from_slice(content);
-            self.trailers.extend_from_slice(lines);
-            if let Some(trailers) = trailers {
-                compose_trailers(&mut self.trailers, trailers);
-            }
+            self.trailers.extend_from_slice(trailers);
         }
     }
 
@@ -67,11 +73,6 @@ impl Pump {
     /// From now on keeps what is accepted in `replay`, for [`rewind`](Self::rewind).
     pub(in crate::proxy) fn keep(&mut self, replay: Box<Replay>) {
         self.replay = Some(replay);
-    }
-
-    /// Whether it is kept, or was as long as it could be.
-    pub(in crate::proxy) fn is_kept(&self) -> bool {
-        self.replay.is_some()
     }
 
     /// Whether nothing of it has been accepted that is not kept, if there is anything to be kept at all.
@@ -105,16 +106,22 @@ impl Pump {
         self.buffer.replace(buffer).into_iter().for_each(|before| buffers.give(before));
     }
 
+    /// The whole body, content and trailer lines, of which all was to be kept if it is not known to be too long.
+    pub(in crate::proxy) fn kept(&self) -> Result<(&[u8], &[u8]), NotKept> {
+        let replay = self.replay.as_ref().filter(|replay| replay.is_whole()).ok_or(NotKept::TooLong)?;
+        if self.is_read() { Ok(replay.kept()) } else { Err(NotKept::Unfinished) }
+    }
+
     /// Reads what is left and gives it to nobody.
     ///
     /// # Errors
-    /// [`PumpError`]: there is more of it than `most` bytes, or it is not right, or something else follows it.
-    pub(in crate::proxy) fn poll_discard(
+    /// [`PumpError`]: the pump is not to be polled again. [`PumpError::TooLarge`] when there is more than `most` bytes.
+    pub(in crate::proxy) fn poll_drain(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut Stream,
         buffers: &Buffers,
-        most: usize,
+        most: u64,
     ) -> Poll<Result<(), PumpError>> {
         loop {
             if let Some(buffer) = self.buffer.take() {
@@ -122,15 +129,13 @@ impl Pump {
                 buffers.give(buffer);
             }
             self.tail.clear();
-            if self.extra.is_some() || self.written > most as u64 {
-                return Poll::Ready(Err(PumpError::Malformed));
+            if self.is_read() {
+                return Poll::Ready(Ok(()));
             }
-            match self.source {
-                Source::Over => return Poll::Ready(Ok(())),
-                // The one cannot be used again behind it, the other is one of many: giving it up costs nothing.
-                Source::UntilClose | Source::Stream { .. } => return Poll::Ready(Err(PumpError::Source)),
-                Source::Sized(_) | Source::Chunked(_) => ready!(self.poll_fill(cx, source, buffers))?,
+            if self.written > most {
+                return Poll::Ready(Err(PumpError::TooLarge));
             }
+            ready!(self.poll_fill(cx, source, buffers))?;
         }
     }
 }
@@ -147,7 +152,7 @@ mod tests {
             let body: Vec<u8> = (0..parts.iter().sum()).map(|n: usize| u8::try_from(n % 251).unwrap()).collect();
             let mut rest = &body[..];
             for part in parts {
-                replay.keep(&rest[..part], b"", None);
+                replay.keep(&rest[..part], b"");
                 rest = &rest[part..];
             }
             prop_assert_eq!(replay.is_whole(), body.len() <= Replay::MOST);

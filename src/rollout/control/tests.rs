@@ -8,7 +8,7 @@ use super::*;
 use crate::config::defaults;
 use crate::plan::{
     Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Limit, Matcher, Metric, RateBound,
-    RequestLimit, RolloutId, Route, RouteId, Rule, RuleId, Severity, Snapshot, Upstream,
+    RequestLimit, RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, Severity, Snapshot, Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -57,13 +57,12 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
     };
     let with_ids = || rollouts.iter().enumerate();
     let (stable, canary) = (|i| BackendId::new(2 * i), |i| BackendId::new(2 * i + 1));
+    let part = |backend, weight| BackendRef { backend, weight };
     let rule = |i: usize| Rule {
         route: RouteId::new(0),
         name: rollouts[i].0.into(),
-        backend_refs: vec![
-            BackendRef { backend: stable(i), weight: 90 },
-            BackendRef { backend: canary(i), weight: 10 },
-        ],
+        backend_refs: vec![part(stable(i), 90), part(canary(i), 10)],
+        filters: RuleFilters::default(),
         rollout: Some(RolloutId::new(i)),
         timeouts: defaults::TIMEOUTS,
         backend_request: None,

@@ -1,6 +1,6 @@
 //! What the workers counted, as metric families.
 
-use crate::stats::{Series, SeriesKey, WorkerTotals, bucket_of};
+use crate::stats::{MirrorKey, MirrorOutcome, Series, SeriesKey, WorkerTotals, bucket_of};
 use prometheus::core::Desc;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use std::collections::HashMap;
@@ -58,6 +58,10 @@ families! {
         "Times that a request was not tried again because the budget for that was spent.";
     Refused "serin_refused_requests_total" COUNTER ["code"]
         "Requests that Serin answered itself and gave to no backend, by status.";
+    Mirrored "serin_mirrored_requests_total" COUNTER ["route", "rule", "backend", "outcome"]
+        "Copies of requests for another backend, by what became of them; in no other family.";
+    Redirects "serin_redirects_total" COUNTER ["code"]
+        "Requests that a rule redirected, and that no backend was given, by status.";
     Connections "serin_connections" GAUGE ["side"]
         "Open connections, of clients and to endpoints (upstream).";
     ConnectionsOpened "serin_connections_opened_total" COUNTER ["side"]
@@ -187,12 +191,21 @@ pub(super) fn of_series(series: &[Series]) -> Vec<MetricFamily> {
     ]
 }
 
+/// The family of the copies of requests.
+pub(super) fn of_mirrors(mirrors: &[(MirrorKey, MirrorOutcome, u64)]) -> MetricFamily {
+    Family::Mirrored.of(mirrors.iter().map(|(key, outcome, count)| {
+        Family::Mirrored.sample(&[&key.route, &key.rule, &key.backend, outcome.label()], number(*count))
+    }))
+}
+
 /// The families of what belongs to no series.
 pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
     let sides = [("client", totals.clients), ("upstream", totals.upstreams)];
     let senders = [("client", totals.bytes_from_clients), ("upstream", totals.bytes_to_clients)];
     vec![
         Family::Refused.of(totals.refused().map(|(code, n)| Family::Refused.sample(&[&code.to_string()], number(n)))),
+        Family::Redirects
+            .of(totals.redirected().map(|(code, n)| Family::Redirects.sample(&[&code.to_string()], number(n)))),
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
         Family::HandshakeFailures
             .of(totals.handshakes_failed().map(|(why, n)| Family::HandshakeFailures.sample(&[why.label()], number(n)))),

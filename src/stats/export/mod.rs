@@ -58,6 +58,7 @@ impl Collector for Source {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = families::of_series(&self.counters.read());
+        families.push(families::of_mirrors(&self.counters.read_mirrors()));
         families.extend(families::of_workers(&self.counters.worker_totals()));
         families.extend(facts::families(&(self.facts)()));
         families
@@ -68,7 +69,7 @@ impl Collector for Source {
 mod tests {
     use super::*;
     use crate::net::tls::HandshakeFailure;
-    use crate::stats::{Cause, Exchange, GrpcEnd, GrpcStatus, Rejection, SeriesKey};
+    use crate::stats::{Cause, Exchange, GrpcEnd, GrpcStatus, MirrorKey, MirrorOutcome, Rejection, SeriesKey};
     use std::time::Duration;
 
     fn key(version: &str) -> SeriesKey {
@@ -156,6 +157,8 @@ mod tests {
             let exchange = Exchange { code: 200, failure: None, grpc, head: None, duration: Duration::ZERO };
             counters.shards(&key("1"))[0].record(&exchange);
             counters.worker(0).refused(404);
+            counters.worker(0).redirected(301);
+            counters.mirror_shards(&MirrorKey { route: "a".into(), rule: "b".into(), backend: "c".into() });
         });
         for family in Family::ALL {
             let (name, kind) = (family.name(), family.kind_name());
@@ -176,6 +179,10 @@ mod tests {
             worker.tunnel_opened();
             worker.tunnelled(7, 9);
             worker.refused(400);
+            worker.redirected(308);
+            let shards =
+                counters.mirror_shards(&MirrorKey { route: "a".into(), rule: "b".into(), backend: "c".into() });
+            shards.iter().for_each(|shard| shard.record(MirrorOutcome::TooLarge));
             worker.handshake_failed(HandshakeFailure::ClearText);
             worker.rejected(Rejection::ConnectionsPerClient);
         });
@@ -188,6 +195,9 @@ mod tests {
             r#"serin_tunnel_bytes_total{from="client"} 7"#,
             r#"serin_tunnel_bytes_total{from="upstream"} 9"#,
             r#"serin_refused_requests_total{code="400"} 1"#,
+            r#"serin_redirects_total{code="308"} 1"#,
+            r#"serin_mirrored_requests_total{route="a",rule="b",backend="c",outcome="too-large"} 2"#,
+            r#"serin_mirrored_requests_total{route="a",rule="b",backend="c",outcome="answered"} 0"#,
             r#"serin_endpoints{backend="canary",state="ready"} 2"#,
             r#"serin_tls_certificate_expiry_seconds{listener="web",backend="",file="/tls/tls.crt"} 1800000000"#,
             r#"serin_tls_handshake_failures_total{cause="clear-text"} 1"#,
