@@ -73,6 +73,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             }],
         }],
         limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
+        http2: crate::plan::Http2 { max_concurrent_streams: 1, stream_window: 65_536 },
         timeouts: Timeouts {
             header_read: None,
             idle: None,

@@ -7,6 +7,7 @@
 mod chunked;
 mod compose;
 mod field;
+pub mod frames;
 mod head;
 mod http2;
 mod reply;

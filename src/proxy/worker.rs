@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::deadline::Deadlines;
 use crate::http::HeadLimits;
 use crate::net::tls::{Acceptor, ServerConfig};
-use crate::plan::{Snapshot, Timeouts};
+use crate::plan::{Http2, Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
 use crate::upstream::{Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
@@ -125,6 +125,11 @@ impl Worker {
     pub(super) fn limits(&self) -> (HeadLimits, Timeouts) {
         let current = self.current.borrow();
         (head_limits(&current.snapshot), current.snapshot.plan.timeouts)
+    }
+
+    /// What an HTTP/2 connection may have under way.
+    pub(super) fn http2(&self) -> Http2 {
+        self.current.borrow().snapshot.plan.http2
     }
 
     /// How many connections may be open.

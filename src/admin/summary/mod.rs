@@ -42,6 +42,10 @@ pub(super) fn of(config: &ConfigView) -> Value {
             "headerCount": plan.limits.header_count,
             "connectionsPerWorker": plan.limits.connections_per_worker,
         },
+        "http2": {
+            "maxConcurrentStreams": plan.http2.max_concurrent_streams,
+            "streamWindow": format_size(plan.http2.stream_window),
+        },
         "timeouts": {
             "headerRead": timeout(plan.timeouts.header_read),
             "idle": timeout(plan.timeouts.idle),

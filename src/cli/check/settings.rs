@@ -19,7 +19,7 @@ pub(super) fn settings(plan: &Plan) -> String {
     }
     let other = differences(plan);
     if other.is_empty() {
-        table.row("settings", ["limits, timeouts, headers and drain are the defaults"]);
+        table.row("settings", ["limits, http2, timeouts, headers and drain are the defaults"]);
     }
     for (what, now, default) in other {
         table.row("settings", [what, &now, &format!("(default {default})")]);
@@ -32,6 +32,7 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
     let timeout = |timeout: Option<Duration>| timeout.map_or_else(|| "off".into(), format_duration);
     let (limits, timeouts, headers, drain) = (&plan.limits, &plan.timeouts, &plan.headers, &plan.drain);
     let (of_limits, of_timeouts) = (defaults::LIMITS, defaults::TIMEOUTS);
+    let (http2, of_http2) = (&plan.http2, defaults::HTTP2);
     let (of_headers, of_drain) = (defaults::HEADERS, defaults::DRAIN);
     let rows = [
         ("limits.headerBytes", format_size(limits.header_bytes), format_size(of_limits.header_bytes)),
@@ -41,6 +42,12 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
             limits.connections_per_worker.to_string(),
             of_limits.connections_per_worker.to_string(),
         ),
+        (
+            "http2.maxConcurrentStreams",
+            http2.max_concurrent_streams.to_string(),
+            of_http2.max_concurrent_streams.to_string(),
+        ),
+        ("http2.streamWindow", format_size(http2.stream_window), format_size(of_http2.stream_window)),
         ("timeouts.headerRead", timeout(timeouts.header_read), timeout(of_timeouts.header_read)),
         ("timeouts.idle", timeout(timeouts.idle), timeout(of_timeouts.idle)),
         ("timeouts.connect", timeout(timeouts.connect), timeout(of_timeouts.connect)),

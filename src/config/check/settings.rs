@@ -5,17 +5,18 @@ use crate::config::at::At;
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::units::{self, UnitError, format_duration, format_size};
-use crate::plan::{Drain, Headers, Limits, Store, Timeouts};
+use crate::plan::{Drain, HTTP2_CONNECTION_WINDOW, Headers, Http2, Limits, Store, Timeouts};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What holds when the file says nothing.
 pub(crate) mod defaults {
-    use crate::plan::{Drain, Headers, Limits, Timeouts};
+    use crate::plan::{Drain, Headers, Http2, Limits, Timeouts};
     use std::time::Duration;
 
     pub(crate) const LIMITS: Limits =
         Limits { header_bytes: 64 << 10, header_count: 100, connections_per_worker: 16_384 };
+    pub(crate) const HTTP2: Http2 = Http2 { max_concurrent_streams: 100, stream_window: 64 << 10 };
     pub(crate) const TIMEOUTS: Timeouts = Timeouts {
         header_read: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(75)),
@@ -30,6 +31,8 @@ pub(crate) mod defaults {
 
 /// A head below this would refuse what every browser sends; above it, one client could hold a worker's memory.
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=16 << 20;
+/// Below a frame a stream moves in crumbs; above it, one stream could hold a worker's memory.
+const STREAM_WINDOW: RangeInclusive<usize> = 16 << 10..=16 << 20;
 /// Longer waits are `off`, written as a number by mistake.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -37,16 +40,7 @@ impl Check<'_> {
     pub(super) fn limits(self, limits: Option<&raw::Limits>) -> Option<Limits> {
         let default = defaults::LIMITS;
         let Some(raw) = limits else { return Some(default) };
-        let header_bytes = raw.header_bytes.as_ref().map_or(Some(default.header_bytes), |at| {
-            let bytes = self.unit(units::parse_size(&at.get()?.0), at)?;
-            let fits = HEADER_BYTES.contains(&bytes);
-            if !fits {
-                let range = format!("{} to {}", format_size(*HEADER_BYTES.start()), format_size(*HEADER_BYTES.end()));
-                let problem = Problem::new(at.place, format!("`headerBytes` cannot be {}", format_size(bytes)));
-                self.report(problem.label(range));
-            }
-            fits.then_some(bytes)
-        });
+        let header_bytes = self.size("headerBytes", raw.header_bytes.as_ref(), default.header_bytes, HEADER_BYTES);
         let header_count = self.count("headerCount", raw.header_count.as_ref(), default.header_count, 1..=100);
         let connections_per_worker = self.count(
             "connectionsPerWorker",
@@ -59,6 +53,23 @@ impl Check<'_> {
             header_count: header_count?,
             connections_per_worker: connections_per_worker?,
         })
+    }
+
+    pub(super) fn http2(self, http2: Option<&At<raw::Http2>>) -> Option<Http2> {
+        let default = defaults::HTTP2;
+        let Some(at) = http2 else { return Some(default) };
+        let raw = at.get()?;
+        let streams = raw.max_concurrent_streams.as_ref();
+        let streams = self.count("maxConcurrentStreams", streams, default.max_concurrent_streams, 1..=1_000);
+        let window = self.size("streamWindow", raw.stream_window.as_ref(), default.stream_window, STREAM_WINDOW);
+        let http2 = Http2 { max_concurrent_streams: streams?, stream_window: window? };
+        if http2.connection_window() > HTTP2_CONNECTION_WINDOW {
+            let problem = Problem::new(at.place, "these streams do not fit into one connection");
+            let label = "`maxConcurrentStreams` times `streamWindow` is at most 2GiB less a byte";
+            self.report(problem.label(label).help("allow fewer streams, or a smaller window"));
+            return None;
+        }
+        Some(http2)
     }
 
     pub(super) fn timeouts(self, timeouts: Option<&raw::Timeouts>) -> Option<Timeouts> {
@@ -148,6 +159,24 @@ impl Check<'_> {
             self.report(Problem::new(at.place, error.to_string()).label(error.label()));
         })
         .ok()
+    }
+
+    /// A size within `range`.
+    fn size(
+        self,
+        key: &str,
+        at: Option<&At<raw::SizeText>>,
+        default: usize,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let Some(at) = at else { return Some(default) };
+        let bytes = self.unit(units::parse_size(&at.get()?.0), at)?;
+        let fits = range.contains(&bytes);
+        if !fits {
+            let problem = Problem::new(at.place, format!("`{key}` cannot be {}", format_size(bytes)));
+            self.report(problem.label(format!("{} to {}", format_size(*range.start()), format_size(*range.end()))));
+        }
+        fits.then_some(bytes)
     }
 
     /// A whole number within `range`.

@@ -90,6 +90,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         matcher: Matcher::new([]),
         rollouts: with_ids().map(|(i, _)| rollout(i)).collect(),
         limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
+        http2: crate::plan::Http2 { max_concurrent_streams: 1, stream_window: 65_536 },
         timeouts: Timeouts {
             header_read: None,
             idle: None,

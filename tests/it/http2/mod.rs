@@ -1,3 +1,6 @@
 //! HTTP/2 on listeners, with clients that people use and with frames written by hand.
 
+mod conformance;
+mod floods;
 mod peers;
+mod streams;
