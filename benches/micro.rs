@@ -171,7 +171,7 @@ fn recording(criterion: &mut Criterion) {
         b.iter(|| {
             us = (us + 977) % 1_000_000;
             let duration = Duration::from_micros(us);
-            shard.record(black_box(&Exchange { code: 200, failure: None, head: Some(duration), duration }));
+            shard.record(black_box(&Exchange { code: 200, failure: None, grpc: None, head: Some(duration), duration }));
         });
     });
     group.finish();

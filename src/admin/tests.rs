@@ -7,8 +7,8 @@ use super::{Command, ConfigView, EventLog, RolloutView, Server, Sources, View};
 use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
-    Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, RequestLimit, RequestMatch, Rollout, RolloutId,
-    Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
+    Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, Protocol, RequestLimit, RequestMatch,
+    Rollout, RolloutId, Route, RouteId, Rule, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -27,6 +27,8 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
         version: "1".into(),
         endpoints,
         tls,
+        protocol: Protocol::Http1,
+        proxy_protocol: None,
         upstream: Upstream::default(),
     };
     let files = CertificateFiles { certificate: "/run/tls/tls.crt".into(), key: "/run/tls/tls.key".into() };
@@ -36,7 +38,12 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
     let (stable, canary, rule) = (BackendId::new(0), BackendId::new(1), RuleId::new(0));
     Plan {
         hash: "abc".into(),
-        listeners: vec![Listener { name: "web".into(), address: ([0, 0, 0, 0], 0).into(), tls: Some(listener_tls) }],
+        listeners: vec![Listener {
+            name: "web".into(),
+            address: ([0, 0, 0, 0], 0).into(),
+            tls: Some(listener_tls),
+            proxies: ["10.0.0.0/8".parse().unwrap()].into(),
+        }],
         admin: Admin { address: ([127, 0, 0, 1], 0).into(), token_file, tls: None },
         backends: vec![
             backend("stable", Endpoints::Static(vec![([10, 0, 0, 1], 80).into()]), None),
@@ -86,6 +93,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: Store::BesideConfig,
         dns: Dns::default(),
+        grpc: Grpc::default(),
     }
 }
 
@@ -191,6 +199,8 @@ fn the_config_in_force_is_shown_without_its_secrets() {
     assert_eq!(config["listeners"][0]["bound"], "0.0.0.0:8080");
     assert_eq!(config["listeners"][0]["tls"]["certificates"][0]["keyFile"], "/run/tls/tls.key");
     assert_eq!((&config["admin"]["tls"], &config["backends"][0]["tls"]), (&Value::Null, &Value::Null));
+    assert_eq!(config["listeners"][0]["proxyProtocol"]["from"][0], "10.0.0.0/8");
+    assert_eq!(config["backends"][0]["proxyProtocol"], Value::Null);
     assert_eq!(config["backends"][1]["endpoints"]["dns"], "canary:80");
     assert_eq!(config["backends"][1]["tls"]["serverName"], "canary.example.com");
     assert_eq!(config["routes"][0]["rules"][0]["backendRefs"][1], json!({ "name": "canary", "weight": 10 }));

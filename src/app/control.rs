@@ -329,6 +329,7 @@ impl Control {
     fn leave(&mut self) {
         if self.leaving == Leaving::No {
             tracing::info!(grace = ?self.plan.drain.grace, "leaving: readiness fails, new connections are still accepted");
+            self.watcher.let_go();
             self.leaving = Leaving::Grace { until: Instant::now() + self.plan.drain.grace };
         }
     }

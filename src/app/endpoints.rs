@@ -86,7 +86,8 @@ impl KnownEndpoints {
             let endpoint = |address: &SocketAddr| {
                 let kept = known.iter().find(|endpoint| endpoint.address == *address);
                 let endpoint = kept.cloned().unwrap_or_else(|| Endpoint::new(*address));
-                Endpoint { tls: connector.clone(), ..endpoint }
+                let (protocol, proxy_protocol) = (backend.protocol, backend.proxy_protocol);
+                Endpoint { tls: connector.clone(), protocol, proxy_protocol, ..endpoint }
             };
             self.endpoints.insert(Arc::clone(&backend.name), addresses.iter().map(endpoint).collect());
         }

@@ -2,7 +2,7 @@
 
 use super::StartError;
 use super::tls::TlsFiles;
-use crate::net::tls::Acceptor;
+use crate::net::{Entrance, IpNet};
 use crate::plan::Listener;
 use crate::proxy::{Workers, bind};
 use std::net::{SocketAddr, TcpListener};
@@ -22,7 +22,8 @@ struct Open {
     /// As the file has it: the port may be 0.
     written: SocketAddr,
     bound: SocketAddr,
-    acceptor: Arc<Acceptor>,
+    entrance: Arc<Entrance>,
+    proxies: Arc<[IpNet]>,
 }
 
 /// Sockets that are open and not yet given to the workers; dropping them closes them.
@@ -45,6 +46,7 @@ impl Listeners {
             let stays = wanted.iter().find(|listener| open.is(listener));
             if let Some(listener) = stays {
                 open.name = Arc::clone(&listener.name);
+                open.proxies = Arc::clone(&listener.proxies);
             } else {
                 tracing::info!(listener = %open.name, address = %open.bound, "no longer listening");
                 workers.unlisten(&open.key);
@@ -55,16 +57,17 @@ impl Listeners {
         for (listener, sockets) in opened.0 {
             let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
             let key = Arc::from(bound.to_string());
-            let acceptor = Arc::new(Acceptor::new(tls.listener(&listener.name)));
-            workers.listen(&key, sockets, &acceptor);
+            let entrance = Arc::new(Entrance::new(tls.listener(&listener.name), &listener.proxies));
+            workers.listen(&key, sockets, &entrance);
             tracing::info!(listener = %listener.name, address = %bound, tls = listener.tls.is_some(), "listening");
-            self.open.push(Open { key, name: listener.name, written: listener.address, bound, acceptor });
+            let Listener { name, address: written, proxies, .. } = listener;
+            self.open.push(Open { key, name, written, bound, entrance, proxies });
         }
     }
 
     /// From now on connections begin with the certificates of `tls`, or in clear where it has none.
     pub(super) fn show(&self, tls: &TlsFiles) {
-        self.open.iter().for_each(|open| open.acceptor.set(tls.listener(&open.name)));
+        self.open.iter().for_each(|open| open.entrance.set(tls.listener(&open.name), &open.proxies));
     }
 
     /// Each with its name and the address that it is bound to.

@@ -1,13 +1,12 @@
 //! Talks to a running Serin, over its admin address.
 
+use crate::net::https;
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::error::Error as _;
@@ -23,6 +22,9 @@ pub struct AdminArgs {
     /// The file with the bearer token, where the config has an admin.tokenFile.
     #[arg(long, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
+    /// The file with the certificate authorities (PEM) that are believed for an https URL. Default: the system's.
+    #[arg(long, value_name = "FILE", env = "SERIN_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Why a call came to nothing.
@@ -42,6 +44,12 @@ pub enum ClientError {
         /// What was given.
         path: PathBuf,
         /// What is wrong with it.
+        why: String,
+    },
+    /// The certificate authorities cannot be had.
+    #[error("--ca-file is of no use: {why}")]
+    Authorities {
+        /// What is wrong with the file, with its name.
         why: String,
     },
     /// Nobody answered.
@@ -68,7 +76,7 @@ impl ClientError {
     /// What the process exits with: 2 when it was called wrongly, 1 when the call did not work.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Url { .. } | Self::Token { .. } => 2,
+            Self::Url { .. } | Self::Token { .. } | Self::Authorities { .. } => 2,
             Self::Unreachable { .. } | Self::Refused { .. } => 1,
         }
     }
@@ -76,7 +84,7 @@ impl ClientError {
     /// Whether it may be otherwise soon: the process is being restarted, say.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::Token { .. } => false,
+            Self::Url { .. } | Self::Token { .. } | Self::Authorities { .. } => false,
             Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => status.is_server_error(),
         }
@@ -93,16 +101,23 @@ pub(super) struct Client {
     base: String,
     authorization: Option<String>,
     patience: Duration,
+    http: https::Client<Empty<Bytes>>,
 }
 
 impl Client {
     /// Of the server and with the token that `args` name.
     ///
     /// # Errors
-    /// When the URL or the token file is of no use.
+    /// When the URL or one of the files is of no use.
     pub(super) fn new(args: &AdminArgs) -> Result<Self, ClientError> {
         let authorization = args.token_file.as_ref().map(authorization).transpose()?;
-        Ok(Self { base: base(&args.admin)?, authorization, patience: TIMEOUT })
+        let base = base(&args.admin)?;
+        let http = match &args.ca_file {
+            Some(path) => https::client_trusting(path).map_err(|why| ClientError::Authorities { why })?,
+            None if base.starts_with("https") => https::client(),
+            None => https::client_in_clear(),
+        };
+        Ok(Self { base, authorization, patience: TIMEOUT, http })
     }
 
     /// From now on a call may take so long, and never longer than it usually may.
@@ -186,8 +201,7 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| self.unreachable(error.to_string()))?;
-        let client = HyperClient::builder(TokioExecutor::new()).build_http();
-        client.request(request).await.map_err(|error| self.unreachable(innermost(&error)))
+        self.http.request(request).await.map_err(|error| self.unreachable(innermost(&error)))
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<(StatusCode, Bytes), ClientError> {
@@ -227,8 +241,8 @@ fn base(url: &str) -> Result<String, ClientError> {
     let wrong = |why: &str| ClientError::Url { url: url.to_owned(), why: why.to_owned() };
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let uri: Uri = full.parse().map_err(|error: hyper::http::uri::InvalidUri| wrong(&error.to_string()))?;
-    if uri.scheme_str() != Some("http") {
-        return Err(wrong("these commands speak plain http; behind admin.tls, curl can call the API"));
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(wrong("it begins with neither http:// nor https://"));
     }
     if uri.host().is_none_or(str::is_empty) {
         return Err(wrong("it names no host"));
@@ -271,10 +285,11 @@ mod tests {
             ("http://serin:9900/", "http://serin:9900"),
             ("127.0.0.1:9900", "http://127.0.0.1:9900"),
             ("[::1]:9900", "http://[::1]:9900"),
+            ("https://serin:9900/", "https://serin:9900"),
         ] {
             assert_eq!(base(url).unwrap(), expected);
         }
-        for url in ["https://serin:9900", "http://", "", "http://serin/x", "http://serin?x", "http://a b"] {
+        for url in ["ftp://serin:9900", "http://", "", "http://serin/x", "http://serin?x", "http://a b"] {
             let error = base(url).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{url}");
             assert!(error.to_string().contains("http://127.0.0.1:9900"), "{error}");
@@ -304,7 +319,8 @@ mod tests {
     fn nobody_there_says_who_was_asked_and_what_to_do() {
         // Bound but not listening any more: nothing answers on it.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = Client { base: format!("http://{address}"), authorization: None, patience: TIMEOUT };
+        let args = AdminArgs { admin: address.to_string(), token_file: None, ca_file: None };
+        let client = Client::new(&args).unwrap();
         let error = client.call(Method::GET, "/api/v1/rollouts").unwrap_err();
         assert_eq!(error.exit_code(), 1);
         let text = error.to_string();

@@ -6,10 +6,12 @@
 mod addresses;
 mod backends;
 mod bounds;
+mod grpc;
 mod limits;
 mod matches;
 mod names;
 mod progression;
+mod proxy_protocol;
 mod queries;
 mod rollouts;
 mod routes;
@@ -54,6 +56,7 @@ impl Check<'_> {
         let drain = self.drain(value(config.drain.as_ref()));
         let store = self.store(value(config.store.as_ref()));
         let dns = self.dns(value(config.dns.as_ref()));
+        let grpc = self.grpc(value(config.grpc.as_ref()));
 
         let (mut rules, rollouts) = (routes.rules?, rollouts?);
         for (id, rollout) in rollouts.iter().enumerate() {
@@ -75,6 +78,7 @@ impl Check<'_> {
             drain: drain?,
             store: store?,
             dns: dns?,
+            grpc: grpc?,
         })
     }
 

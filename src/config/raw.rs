@@ -4,7 +4,9 @@
 //! editors show, by way of the JSON Schema. Every field is an [`At`], so that a bad one never hides the next.
 
 mod backends;
+mod grpc;
 mod limits;
+mod proxy_protocol;
 mod rollouts;
 mod routes;
 mod settings;
@@ -12,8 +14,10 @@ mod tell;
 mod texts;
 mod tls;
 
-pub(super) use backends::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate};
+pub(super) use backends::{CircuitBreaker, GrpcHealth, HealthCheck, OutlierDetection, Protocol, SuccessRate};
+pub(super) use grpc::{Grpc, StatusText};
 pub(super) use limits::{Limit, Prometheus};
+pub(super) use proxy_protocol::{ProxyProtocol, ProxyProtocolVersion};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
 pub(super) use settings::{Dns, Drain, Headers, Http2, Limits, Store, Timeouts};
@@ -61,6 +65,8 @@ pub(super) struct Config {
     pub(super) store: Option<At<Store>>,
     /// How names are resolved.
     pub(super) dns: Option<At<Dns>>,
+    /// What counts as the failure of a gRPC request.
+    pub(super) grpc: Option<At<Grpc>>,
 }
 
 /// One address that accepts clients.
@@ -73,6 +79,8 @@ pub(super) struct Listener {
     pub(super) address: At<AddressText>,
     /// With it, clients speak TLS here. Default: in clear.
     pub(super) tls: Option<At<ServerTls>>,
+    /// With it, connections from some proxies begin with a PROXY header. Default: nobody's do.
+    pub(super) proxy_protocol: Option<At<ProxyProtocol>>,
 }
 
 /// The operators' listener.
@@ -100,6 +108,11 @@ pub(super) struct Backend {
     pub(super) endpoints: At<Endpoints>,
     /// With it, Serin speaks TLS to the endpoints. Default: in clear.
     pub(super) tls: Option<At<BackendTls>>,
+    /// What Serin speaks to the endpoints. Default `http1`.
+    pub(super) protocol: Option<At<Protocol>>,
+    /// Serin begins each connection to the endpoints with a PROXY header of this version, which tells the client's address;
+    /// no two clients share a connection then. Default: without.
+    pub(super) proxy_protocol: Option<At<ProxyProtocolVersion>>,
     /// Asks the endpoints how they are. Default: nobody asks.
     pub(super) health: Option<At<HealthCheck>>,
     /// Ejects endpoints whose requests fail. Default: three failed connects in a row rest an endpoint, nothing else.

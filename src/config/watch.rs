@@ -109,6 +109,14 @@ impl Watcher {
         }
     }
 
+    /// Lets go of the system's events; the slow poll goes on.
+    ///
+    /// For a process that is about to end: the kernel takes back a watch only when every reader of its lists has moved
+    /// on, which on a machine whose cores are all taken can be seconds, and the process is not gone before.
+    pub fn let_go(&mut self) {
+        self.system = None;
+    }
+
     /// Returns when a burst of events is over, or it is time to poll.
     async fn settled(&mut self) {
         loop {

@@ -165,10 +165,13 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
         let kept = match field {
             Field::ContentLength => may_have_length && !std::mem::replace(&mut has_length, true),
             Field::Connection | Field::TransferEncoding | Field::Te | Field::Upgrade | Field::HopByHop => false,
-            Field::Date => !std::mem::replace(&mut has_date, true),
+            Field::Date => !has_date,
             _ => true,
         };
-        if kept && !(head.connection.names_fields && named_by_connection(head.fields, sent.name)) {
+        // RFC 9110 section 7.6.1: what every recipient needs to read the message is not for `Connection` to take away.
+        let named = head.connection.names_fields && field != Field::ContentLength;
+        if kept && !(named && named_by_connection(head.fields, sent.name)) {
+            has_date |= field == Field::Date;
             // A `Content-Length` that lists one value several times is passed on as that value.
             let repeated = if field == Field::ContentLength { list(sent.value).next() } else { None };
             line(out, sent.name.as_bytes(), repeated.unwrap_or(sent.value));

@@ -105,6 +105,12 @@ fn a_response_has_one_framing_and_a_date() {
         answered(outbound(Version::Http10, false, Transfer::AsIs), sized),
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: then\r\nconnection: keep-alive\r\n\r\n"
     );
+    let named = "HTTP/1.1 200 OK\r\nConnection: content-length, date\r\nContent-Length: 5\r\nDate: then\r\n\r\n";
+    assert_eq!(
+        answered(outbound(Version::Http11, false, Transfer::AsIs), named),
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\ndate: today\r\n\r\n",
+        "the length is not for `Connection` to take away"
+    );
     let no_content = "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nDate: then\r\n\r\n";
     let got = answered(outbound(Version::Http11, false, Transfer::AsIs), no_content);
     assert_eq!(got, "HTTP/1.1 204 No Content\r\nDate: then\r\n\r\n");

@@ -155,10 +155,11 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         let fields = FieldLines(request.headers);
         let facts = Facts::of_request(fields, version)?;
         let target = Target::parse(method, target)?;
-        let authority = target.authority.or(facts.host);
-        if authority.is_none() && version == Version::Http11 {
+        // RFC 9112 section 3.2: also where the target names another one.
+        if facts.host.is_none() && version == Version::Http11 {
             return Err(Refusal::Host);
         }
+        let authority = target.authority.or(facts.host);
         let head = Self {
             method,
             path: target.path,
@@ -205,8 +206,15 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
             Err(_) => return Err(Refusal::Malformed),
         };
         let (Some(code), Some(minor)) = (response.code, response.version) else { return Err(Refusal::Malformed) };
+        // RFC 9110 section 15: the first digit is the class, and there is none of 0.
+        if code < 100 {
+            return Err(Refusal::Malformed);
+        }
         let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
         let fields = FieldLines(response.headers);
+        if has_bare_line_feed(&bytes[..length], fields) {
+            return Err(Refusal::BareLineFeed);
+        }
         let facts = Facts::of_response(fields, version)?;
         let bodyless = to_head || code < 200 || code == 204 || code == 304;
         let body = match (bodyless, facts.chunked, facts.content_length) {
@@ -276,7 +284,7 @@ impl<'b> Facts<'b> {
         Ok(facts)
     }
 
-    fn of_response(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
+    pub(super) fn of_response(fields: FieldLines<'_, 'b>, version: Version) -> Result<Self, Refusal> {
         let mut facts = Self::default();
         for line in fields.0 {
             match Field::of(line.name) {
@@ -321,6 +329,11 @@ impl<'b> Facts<'b> {
         }
     }
 
+    /// Whether any field is about a connection of HTTP/1.1.
+    pub(super) fn is_about_connection(&self) -> bool {
+        self.has_transfer_encoding || self.connection != Connection::default()
+    }
+
     fn request_body(&self) -> BodyLength {
         if self.chunked { BodyLength::Chunked } else { BodyLength::Sized(self.content_length.unwrap_or(0)) }
     }
@@ -335,6 +348,13 @@ fn version_refusal(bytes: &[u8]) -> Refusal {
     } else {
         Refusal::Malformed
     }
+}
+
+/// Whether a line of `head`, whose parsed lines are `fields`, ends in LF alone: as [`Scan`] finds it in requests, but
+/// looked for where lines can end alone, at the beginnings of the next ones.
+fn has_bare_line_feed(head: &[u8], fields: FieldLines<'_, '_>) -> bool {
+    let begins = |line: &httparse::Header<'_>| line.name.as_ptr().addr() - head.as_ptr().addr();
+    !head.ends_with(b"\r\n\r\n") || fields.0.iter().any(|line| !head[..begins(line)].ends_with(b"\r\n"))
 }
 
 /// Digits alone (RFC 9110 section 8.6).

@@ -35,6 +35,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
         (with("host: b"), Refusal::Host),
         (with("expect: coffee"), Refusal::Expectation),
         ("GET / HTTP/1.1\r\n\r\n".into(), Refusal::Host),
+        ("GET http://a/ HTTP/1.1\r\n\r\n".into(), Refusal::Host),
         ("GET / HTTP/1.1\r\nhost: a b\r\n\r\n".into(), Refusal::Host),
         ("GET / HTTP/1.1\r\nhost: user@a\r\n\r\n".into(), Refusal::Host),
         ("GET / HTTP/1.1\r\nhost: a/b\r\n\r\n".into(), Refusal::Host),
@@ -52,6 +53,27 @@ fn what_could_be_read_in_two_ways_is_refused() {
         (with(&"a: b\r\n".repeat(100)), Refusal::TooManyFields),
     ] {
         assert_eq!(refusal(&text), Some(expected), "{text:?}");
+    }
+}
+
+#[test]
+fn a_response_that_could_be_read_in_two_ways_is_refused() {
+    for (text, expected) in [
+        ("HTTP/1.1 099 OK\r\n\r\n", Some(Refusal::Malformed)),
+        ("HTTP/1.1 000 OK\r\n\r\n", Some(Refusal::Malformed)),
+        ("HTTP/1.1 100 OK\r\n\r\n", None),
+        ("HTTP/1.1 200 OK\n\r\n", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\n\n", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\na: b\r\n\r\n", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\na: b\nc: d\r\n\r\n", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\na:\nc: d\r\n\r\n", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\na: b\n\r\n", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\na: b\r\n\n", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\na: b\n\nc", Some(Refusal::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\na:\r\nc: \t d \r\n\r\nbody\n", None),
+    ] {
+        let parsed = ResponseHead::parse(text.as_bytes(), &mut slots(), LIMITS, false).err();
+        assert_eq!(parsed, expected, "{text:?}");
     }
 }
 

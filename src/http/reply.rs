@@ -1,7 +1,9 @@
 //! The responses that Serin makes itself.
 
+use super::grpc;
 use ::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use ::http::{HeaderName, HeaderValue, Response, StatusCode};
+use std::fmt;
 use std::io::Write;
 
 /// Why a client's request is not read any further.
@@ -43,6 +45,9 @@ pub enum Refusal {
     /// The method CONNECT: this is no tunnel.
     #[error("CONNECT is not offered here")]
     Connect,
+    /// An extended CONNECT for another protocol than WebSocket.
+    #[error("the only protocol that can be connected to is websocket")]
+    Protocol,
     /// More bytes of head than the limit.
     #[error("the header section is too large")]
     HeadTooLarge,
@@ -62,7 +67,7 @@ impl Refusal {
             Self::TooSlow => 408,
             Self::Expectation => 417,
             Self::HeadTooLarge | Self::TooManyFields => 431,
-            Self::TransferCoding => 501,
+            Self::TransferCoding | Self::Protocol => 501,
             Self::Version => 505,
             _ => 400,
         }
@@ -94,6 +99,10 @@ pub enum Reason {
     ResponseHeadTimeout,
     /// The request's own time ran out.
     RequestTimeout,
+    /// The backend's answer broke off, which only an answer that says how it ended in its trailers can still say.
+    BrokenOff,
+    /// The backend takes no `WebSocket` over HTTP/2.
+    NoWebSocket,
 }
 
 impl Reason {
@@ -103,7 +112,8 @@ impl Reason {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => 404,
             Self::NoWeight => 500,
-            Self::Reset | Self::BadResponse => 502,
+            Self::NoWebSocket => 501,
+            Self::Reset | Self::BadResponse | Self::BrokenOff => 502,
             Self::NoEndpoint | Self::Overload | Self::ConnectFailed => 503,
             Self::ConnectTimeout | Self::ResponseHeadTimeout | Self::RequestTimeout => 504,
         }
@@ -123,12 +133,14 @@ impl Reason {
             Self::BadResponse => "bad-response",
             Self::ResponseHeadTimeout => "response-head-timeout",
             Self::RequestTimeout => "request-timeout",
+            Self::BrokenOff => "broken-off",
+            Self::NoWebSocket => "no-websocket",
         }
     }
 
     fn sentence(self) -> &'static str {
         match self {
-            Self::Refused(_) => "",
+            Self::Refused(_) => "the request was refused",
             Self::NoRoute => "no rule matches this request",
             Self::NoWeight => "every backend of this rule has weight 0",
             Self::NoEndpoint => "the backend has no endpoint",
@@ -139,71 +151,103 @@ impl Reason {
             Self::BadResponse => "the backend's answer is not valid HTTP/1.1",
             Self::ResponseHeadTimeout => "the backend did not answer in time",
             Self::RequestTimeout => "the request took longer than it may",
+            Self::BrokenOff => "the backend broke off its answer",
+            Self::NoWebSocket => "the backend takes no WebSockets",
         }
     }
 }
 
-/// A whole response: one line of text, which a response to HEAD leaves out.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            reason => f.write_str(reason.sentence()),
+        }
+    }
+}
+
+/// What asks for an answer of Serin's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A HEAD, whose answer has no content.
+    Head,
+    /// A gRPC request: its answer is one in gRPC's way, of a head alone (`Trailers-Only`), under the status 200.
+    Grpc,
+    /// Any other.
+    Plain,
+}
+
+/// A whole response: one line of text, unless what asked wants to be told otherwise.
 #[derive(Debug)]
 pub struct Reply<'d> {
     reason: Reason,
+    asked: Asked,
     body: String,
     date: &'d [u8],
 }
 
 impl<'d> Reply<'d> {
     /// The answer that says `reason`; `date` is the `Date` field's value.
-    pub fn new(reason: Reason, date: &'d [u8]) -> Self {
-        let code = reason.code();
-        let body = match reason {
-            Reason::Refused(refusal) => format!("{code} {refusal}\n"),
-            _ => format!("{code} {}\n", reason.sentence()),
-        };
-        Self { reason, body, date }
+    pub fn new(reason: Reason, asked: Asked, date: &'d [u8]) -> Self {
+        let body = if asked == Asked::Grpc { String::new() } else { format!("{} {reason}\n", reason.code()) };
+        Self { reason, asked, body, date }
     }
 
     /// Appends it to `out` as HTTP/1.1.
-    pub fn compose(&self, out: &mut Vec<u8>, close: bool, to_head: bool) {
-        let code = self.reason.code();
+    pub fn compose(&self, out: &mut Vec<u8>, close: bool) {
+        let code = self.code();
         let phrase = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
         write!(out, "HTTP/1.1 {code} {phrase}\r\n").expect("writing to memory");
         let close = close.then_some((CONNECTION, &b"close"[..]));
         for (name, value) in self.fields(self.body.len().to_string().as_bytes()).chain(close) {
-            out.extend_from_slice(name.as_str().as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
+            line(out, name.as_str(), value);
+        }
+        if self.asked == Asked::Grpc {
+            grpc::trailers(self.reason).iter().for_each(|(name, value)| line(out, name.as_str(), value.as_bytes()));
         }
         out.extend_from_slice(b"\r\n");
-        if !to_head {
-            out.extend_from_slice(self.body.as_bytes());
-        }
+        out.extend_from_slice(self.content());
     }
 
     /// Its head for HTTP/2.
     pub fn head(&self) -> Response<()> {
         let mut response = Response::new(());
-        *response.status_mut() = StatusCode::from_u16(self.reason.code()).expect("it is one");
+        *response.status_mut() = StatusCode::from_u16(self.code()).expect("it is one");
         for (name, value) in self.fields(self.body.len().to_string().as_bytes()) {
             response.headers_mut().insert(name, HeaderValue::from_bytes(value).expect("it was written here"));
+        }
+        if self.asked == Asked::Grpc {
+            response.headers_mut().extend(grpc::trailers(self.reason));
         }
         response
     }
 
-    /// Its content.
-    pub fn body(&self) -> &[u8] {
-        self.body.as_bytes()
+    /// Its content, which is empty where there is to be none.
+    pub fn content(&self) -> &[u8] {
+        if self.asked == Asked::Plain { self.body.as_bytes() } else { &[] }
+    }
+
+    fn code(&self) -> u16 {
+        if self.asked == Asked::Grpc { 200 } else { self.reason.code() }
     }
 
     fn fields<'f>(&'f self, length: &'f [u8]) -> impl Iterator<Item = (HeaderName, &'f [u8])> {
         let allow: &[u8] = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
+        let is_grpc = self.asked == Asked::Grpc;
         let fields = [
-            (CONTENT_TYPE, Some(&b"text/plain"[..])),
+            (CONTENT_TYPE, Some(if is_grpc { &b"application/grpc"[..] } else { b"text/plain" })),
             (CONTENT_LENGTH, Some(length)),
             (HeaderName::from_static("x-serin-reason"), Some(self.reason.label().as_bytes())),
-            (ALLOW, (self.reason.code() == 405).then_some(allow)),
+            (ALLOW, (self.code() == 405).then_some(allow)),
             (DATE, Some(self.date)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }

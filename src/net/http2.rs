@@ -6,6 +6,7 @@
 //!
 //! The frames are the [`h2`] crate's. Nothing here waits for a socket: a task of the connection's own does.
 
+use super::metered::Traffic;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
@@ -13,6 +14,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
@@ -36,9 +38,21 @@ enum Role {
     /// A request has come; its response can be sent, or was.
     Server(SendResponse<Bytes>),
     /// A request can be sent.
-    Idle(SendRequest<Bytes>),
-    /// A request was sent; its response is to come, or came.
-    Client(ResponseFuture),
+    Idle(SendRequest<Bytes>, Arc<Traffic>),
+    /// A request was sent, when this much had been written to its connection; its response is to come, or came.
+    Client { response: ResponseFuture, traffic: Arc<Traffic>, written_before: u64 },
+}
+
+/// Why a request has no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoResponse {
+    /// The peer has done nothing with the request, and never will: it refused the stream, or said in its `GOAWAY` that it
+    /// came too late (RFC 9113 section 8.7), or nothing of it was sent.
+    Unprocessed,
+    /// What came is not a response.
+    Malformed,
+    /// The stream was reset, or its connection broke.
+    Broken,
 }
 
 impl Http2 {
@@ -49,8 +63,8 @@ impl Http2 {
     }
 
     /// A stream that is still to be opened, on a connection that is ready for one.
-    pub fn idle(requests: SendRequest<Bytes>, local: SocketAddr, secure: bool) -> Self {
-        let role = Role::Idle(requests);
+    pub fn idle(requests: SendRequest<Bytes>, traffic: Arc<Traffic>, local: SocketAddr, secure: bool) -> Self {
+        let role = Role::Idle(requests, traffic);
         Self { role, receives: None, sends: None, received: Bytes::new(), local, secure }
     }
 
@@ -62,9 +76,10 @@ impl Http2 {
     /// # Panics
     /// When a request was sent already, or this is the server's end.
     pub fn send_request(&mut self, head: Request<()>, end: bool) -> Result<(), h2::Error> {
-        let Role::Idle(requests) = &mut self.role else { panic!("one request is sent on a stream") };
+        let Role::Idle(requests, traffic) = &mut self.role else { panic!("one request is sent on a stream") };
         let (response, sends) = requests.send_request(head, end)?;
-        self.role = Role::Client(response);
+        let written_before = traffic.written();
+        self.role = Role::Client { response, traffic: Arc::clone(traffic), written_before };
         self.sends = Some(sends);
         Ok(())
     }
@@ -77,7 +92,7 @@ impl Http2 {
     /// # Panics
     /// When no request was sent.
     pub fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, h2::Error>> {
-        let Role::Client(response) = &mut self.role else { panic!("a request was sent") };
+        let Role::Client { response, .. } = &mut self.role else { panic!("a request was sent") };
         if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
             return Poll::Ready(interim);
         }
@@ -85,6 +100,24 @@ impl Http2 {
         let (parts, content) = head.into_parts();
         self.receives = Some(content);
         Poll::Ready(Ok(Response::from_parts(parts, ())))
+    }
+
+    /// What it means that [`poll_response`](Self::poll_response) ended with `error`.
+    pub fn no_response(&self, error: &h2::Error) -> NoResponse {
+        let refused = error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
+        match &self.role {
+            _ if refused => NoResponse::Unprocessed,
+            _ if error.is_library() && error.is_reset() => NoResponse::Malformed,
+            Role::Client { traffic, written_before, .. } if traffic.written() == *written_before => {
+                NoResponse::Unprocessed
+            }
+            _ => NoResponse::Broken,
+        }
+    }
+
+    /// Whether the peer takes extended CONNECT (RFC 8441 section 3); false once a request was sent.
+    pub fn takes_extended_connect(&self) -> bool {
+        matches!(&self.role, Role::Idle(requests, _) if requests.is_extended_connect_protocol_enabled())
     }
 
     /// Sends an interim response.
@@ -129,7 +162,7 @@ impl Http2 {
     }
 
     /// Reads content; nothing at its end, behind which there may be [trailers](Self::poll_trailers).
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_read_ready(cx))?;
         let count = self.received.len().min(space.remaining());
         if count > 0 {
@@ -215,7 +248,7 @@ impl Http2 {
 
     /// Whether it is still to be opened.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.role, Role::Idle(_))
+        matches!(self.role, Role::Idle(..))
     }
 
     /// Our end's address.
@@ -224,7 +257,7 @@ impl Http2 {
     }
 
     /// Whether the connection is encrypted.
-    pub(super) fn is_secure(&self) -> bool {
+    pub fn is_secure(&self) -> bool {
         self.secure
     }
 }

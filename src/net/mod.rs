@@ -1,8 +1,15 @@
-//! Connections as the rooms above see them: a stream of bytes, whatever carries it.
+//! Connections as the rooms above see them: a stream of bytes, whatever carries it, and how one begins.
 
+mod entrance;
 mod http2;
+pub mod https;
+mod metered;
+pub mod proxy_protocol;
 mod stream;
 pub mod tls;
 
-pub use http2::Http2;
+pub use entrance::{Beginning, Entrance};
+pub use http2::{Http2, NoResponse};
+pub use ipnet::IpNet;
+pub use metered::{Metered, Traffic};
 pub use stream::Stream;

@@ -5,6 +5,7 @@
 //! keeps its copy. What else takes an endpoint out of use (its health, an ejection) is decided by one thread, which
 //! reads what is collected here and publishes another snapshot.
 
+use crate::net::proxy_protocol;
 use crate::net::tls::Connector;
 use crate::stats::Outcomes;
 use std::net::SocketAddr;
@@ -21,12 +22,27 @@ pub struct Endpoint {
     pub health: Arc<Health>,
     /// How connections to it begin; `None`: in clear.
     pub tls: Option<Arc<Connector>>,
+    /// The PROXY header that comes before that; `None`: none.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
+    /// What is spoken on them.
+    pub protocol: Protocol,
+}
+
+/// What is spoken to a backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: one request at a time on a connection.
+    #[default]
+    Http1,
+    /// HTTP/2: many requests at a time on a connection; in clear with prior knowledge (RFC 9113 section 3.3), over TLS
+    /// by ALPN (section 3.2).
+    Http2,
 }
 
 impl Endpoint {
-    /// A healthy endpoint that nobody has tried, in clear.
+    /// A healthy endpoint that nobody has tried, which speaks HTTP/1.1 in clear and without a PROXY header.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, health: Arc::default(), tls: None }
+        Self { address, health: Arc::default(), tls: None, proxy_protocol: None, protocol: Protocol::Http1 }
     }
 
     /// Whether connections to one are as good as connections to the other.
@@ -36,7 +52,18 @@ impl Endpoint {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        same_tls && Arc::ptr_eq(&self.health, &other.health)
+        let same_beginning = same_tls && self.proxy_protocol == other.proxy_protocol;
+        same_beginning && self.protocol == other.protocol && Arc::ptr_eq(&self.health, &other.health)
+    }
+}
+
+impl Protocol {
+    /// As it is written in the config.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+        }
     }
 }
 

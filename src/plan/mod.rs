@@ -9,6 +9,7 @@
 mod available;
 mod display;
 mod endpoint;
+mod grpc;
 mod ids;
 mod limit;
 mod matcher;
@@ -21,7 +22,8 @@ mod tls;
 mod upstream;
 
 pub use available::{Available, Standing};
-pub use endpoint::{Endpoint, Health};
+pub use endpoint::{Endpoint, Health, Protocol};
+pub use grpc::{Grpc, GrpcFailures};
 pub use ids::{BackendId, RolloutId, RouteId, RuleId};
 pub use limit::{LatencyBound, Limit, Metric, Prometheus, Quantile, QueryLimit, Range, RateBound, RequestLimit};
 pub use matcher::{
@@ -33,8 +35,9 @@ pub use split::{Share, Split};
 pub use sticky::sticky_point;
 pub use tell::{Alert, AlertFormat, Severity, Webhook, WebhookKind};
 pub use tls::{BackendTls, CertificateFiles, ServerTls};
-pub use upstream::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
+pub use upstream::{CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, SuccessRate, Upstream};
 
+use crate::net::{IpNet, proxy_protocol};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +77,8 @@ pub struct Plan {
     pub store: Store,
     /// How names are resolved.
     pub dns: Dns,
+    /// Which gRPC statuses are failures.
+    pub grpc: Grpc,
 }
 
 /// One address that accepts clients.
@@ -85,6 +90,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// `None`: in clear.
     pub tls: Option<ServerTls>,
+    /// The proxies, such as load balancers, whose connections begin with a PROXY header; nobody else's do.
+    pub proxies: Arc<[IpNet]>,
 }
 
 /// The operators' listener.
@@ -109,6 +116,10 @@ pub struct Backend {
     pub endpoints: Endpoints,
     /// `None`: in clear.
     pub tls: Option<BackendTls>,
+    /// What is spoken to its endpoints.
+    pub protocol: Protocol,
+    /// The PROXY header with which connections to it begin; `None`: without.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
     /// How it is kept well.
     pub upstream: Upstream,
 }

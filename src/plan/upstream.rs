@@ -24,12 +24,21 @@ pub struct Upstream {
     pub max_requests_per_connection: Option<u32>,
 }
 
-/// An HTTP question put to every endpoint: a `GET` on a connection of its own, well when answered from 200 to 399, as
-/// a Kubernetes probe of the same path.
+/// What every endpoint is asked, on a connection of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthQuestion {
+    /// A `GET` of this path, with a query if need be; well when answered from 200 to 399, as a Kubernetes probe.
+    Get(Arc<str>),
+    /// `grpc.health.v1.Health/Check` for this service, or for the server as a whole where it is empty; well when
+    /// `SERVING`.
+    Grpc(Arc<str>),
+}
+
+/// A question put to every endpoint again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// A path, with a query if need be.
-    pub path: Arc<str>,
+    /// Which one.
+    pub question: HealthQuestion,
     /// From one question to the next, a tenth more or less at random. Default 5 s.
     pub interval: Duration,
     /// For one answer, the connection included. Default 1 s.

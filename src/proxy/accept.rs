@@ -5,7 +5,8 @@
 
 use super::serve::serve;
 use super::worker::{Command, Worker};
-use crate::net::tls::{Acceptor, ServerConfig};
+use crate::net::{Beginning, Entrance};
+use crate::stats::Rejection;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn accept(
     worker: Rc<Worker>,
     listener: TcpListener,
-    acceptor: Arc<Acceptor>,
+    entrance: Arc<Entrance>,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -31,7 +32,7 @@ pub(super) async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => place(&worker, stream, acceptor.config(), peer),
+            Ok((stream, peer)) => place(&worker, stream, entrance.of(peer), peer),
             // A connection that was reset while it waited is no reason to stop.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -47,38 +48,39 @@ pub(super) async fn accept(
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            take(&worker, stream, acceptor.config(), peer);
+            take(&worker, stream, entrance.of(peer), peer);
         }
     }
 }
 
 /// Serves a connection here, or gives it away.
-fn place(worker: &Rc<Worker>, stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
+fn place(worker: &Rc<Worker>, stream: TcpStream, beginning: Beginning, peer: SocketAddr) {
     let mine = worker.loads[worker.id].load(Relaxed);
     let (fewest, other) =
         worker.loads.iter().map(|load| load.load(Relaxed)).zip(0..).min().expect("there is at least one worker");
     if mine <= fewest + 2 + fewest / 8 {
-        take(worker, stream, tls, peer);
+        take(worker, stream, beginning, peer);
     } else if let Ok(stream) = stream.into_std()
-        && let Err(gone) = worker.peers[other].send(Command::Serve(stream, tls, peer))
-        && let Command::Serve(stream, tls, peer) = gone.0
+        && let Err(gone) = worker.peers[other].send(Command::Serve(stream, beginning, peer))
+        && let Command::Serve(stream, beginning, peer) = gone.0
         && let Ok(stream) = TcpStream::from_std(stream)
     {
         // A worker that has drained already takes nothing any more.
-        take(worker, stream, tls, peer);
+        take(worker, stream, beginning, peer);
     }
 }
 
 /// Serves a connection here, unless there are too many.
-pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
+pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, beginning: Beginning, peer: SocketAddr) {
     let load = &worker.loads[worker.id];
     if load.load(Relaxed) >= worker.max_connections() {
+        worker.counters.rejected(Rejection::ConnectionsPerWorker);
         worker.warn_full();
         return;
     }
     let open = Open::new(Rc::clone(worker));
     tokio::task::spawn_local(async move {
-        serve(Rc::clone(&open.0), stream, tls, peer).await;
+        serve(Rc::clone(&open.0), stream, beginning, peer).await;
     });
 }
 

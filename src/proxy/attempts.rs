@@ -2,17 +2,22 @@
 
 use super::client::Client;
 use super::exchange::{End, Exchange, Seen};
+use super::grpc::Call;
 use super::request::Forwarded;
 use super::tunnel::Tunnel;
 use super::worker::{Current, Worker};
+use crate::plan::{Grpc, Protocol};
 use crate::stats::Shard;
-use crate::upstream::{Backend, ConnectError, Lease, Pool};
+use crate::upstream::{Backend, ConnectError, Lease, Pool, Terms};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
 /// How many endpoints are tried before a request is answered with a connect failure.
 const CONNECT_ATTEMPTS: usize = 3;
+
+/// How many HTTP/2 streams that were refused, or broke before they were begun, are made up for.
+const UNPROCESSED_ATTEMPTS: usize = 3;
 
 /// How the attempts ended.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub(super) enum Tried {
     ConnectFailed,
     ConnectTimeout,
     HandshakeFailed,
+    /// The caller's time ran out before there was a connection.
+    OutOfTime,
     Exchange(End),
     Switched(Box<Tunnel>),
 }
@@ -47,7 +54,7 @@ pub(super) async fn attempts(
         let pending = pool.begin();
         let mut lease = match lease(worker, client, backend, pool, request).await {
             Ok(lease) => lease,
-            Err(Tried::Overload) => return (Tried::Overload, Seen::default()),
+            Err(early @ (Tried::Overload | Tried::OutOfTime)) => return (early, Seen::default()),
             Err(failure) => {
                 backend.failed(pool);
                 tried.push(Rc::clone(pool));
@@ -75,11 +82,17 @@ pub(super) async fn attempts(
             End::Reset => lease.reused() && request.replayable,
             _ => false,
         };
-        if stale && lease.reused() {
+        if stale && lease.reused() && !lease.is_shared() {
             shard.record_retry();
             continue;
         }
-        match is_failure(end, seen.code) {
+        // A stream that was refused says nothing of the next one, which another endpoint may take.
+        if stale && lease.is_shared() && tried.len() < UNPROCESSED_ATTEMPTS && !client.deadline.bound_passed() {
+            shard.record_retry();
+            tried.push(Rc::clone(pool));
+            continue;
+        }
+        match is_failure(end, seen, request.outgoing.grpc, current.snapshot.plan.grpc) {
             Some(true) => backend.failed(pool),
             Some(false) => backend.answered(pool),
             None => {}
@@ -91,12 +104,21 @@ pub(super) async fn attempts(
     }
 }
 
-/// Whether this end is a failure of the endpoint, which sent `code` if it sent one; `None` where the client made it end,
+/// Whether this end is a failure of the endpoint, of whose response this was `seen`; `None` where the client made it end,
 /// which says nothing of the endpoint.
-fn is_failure(end: End, code: Option<u16>) -> Option<bool> {
+fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<bool> {
+    match (end, call) {
+        (End::Complete { .. }, Some(_)) => Some(rules.cause(seen.grpc_end()).is_some()),
+        // How little time it has, a caller alone decides.
+        (End::HeadTimeout { bound: true } | End::CutOff, Some(call)) if call.is_bound_by_caller() => None,
+        _ => is_failure_of_http(end, seen.code),
+    }
+}
+
+fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
-        End::ClientGone | End::ClientSlow | End::ClientMalformed => None,
+        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::Inexpressible(_) => None,
         _ => Some(true),
     }
 }
@@ -109,30 +131,77 @@ async fn lease(
     pool: &Rc<Pool>,
     request: &Forwarded,
 ) -> Result<Lease, Tried> {
-    if let Some(lease) = pool.reuse(!request.replayable) {
+    if pool.endpoint().protocol == Protocol::Http2 {
+        return match backend.stream(pool, worker.now_ms()) {
+            Some(lease) => Ok(lease),
+            // Seldom, and on the heap: every connection's task would have to have room for it.
+            None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
+        };
+    }
+    if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
-    match client.within_deadline(pin!(pool.connect(worker.now_ms()))).await {
+    // Apart, so that the addresses are not held while it is waited for.
+    let connecting = pool.connect(&client.ends(), worker.now_ms());
+    match client.within_deadline(pin!(connecting)).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)
         }
         Some(Err(error)) => {
             health.connect_failed(worker.now_ms());
-            Err(match error {
-                ConnectError::Socket(_) => Tried::ConnectFailed,
-                ConnectError::Tls(error) => {
-                    worker.warn_handshake(pool.endpoint().address, &error);
-                    Tried::HandshakeFailed
-                }
-            })
+            Err(failure_of(worker, pool, &error))
         }
+        None if request.is_out_of_callers_time(client) => Err(Tried::OutOfTime),
         None => {
             health.connect_failed(worker.now_ms());
             Err(Tried::ConnectTimeout)
+        }
+    }
+}
+
+/// A stream on an HTTP/2 connection to the endpoint that is still to be opened.
+async fn lease_stream(
+    worker: &Worker,
+    client: &Client,
+    backend: &Backend,
+    pool: &Rc<Pool>,
+    request: &Forwarded,
+) -> Result<Lease, Tried> {
+    let (timeout, header_bytes) = (request.outgoing.timeouts.connect, request.outgoing.limits.bytes);
+    client.deadline.set(timeout);
+    loop {
+        let terms = Terms { timeout, header_bytes };
+        let Some((_waiting, awaited)) = backend.await_connection(pool, terms, worker.now_ms()) else {
+            return Err(Tried::Overload);
+        };
+        match client.within_deadline(pin!(awaited.opened())).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(failure_of(worker, pool, &error)),
+            None if request.is_out_of_callers_time(client) => return Err(Tried::OutOfTime),
+            None => return Err(Tried::ConnectTimeout),
+        }
+        // Unless others were faster, there is room now.
+        if let Some(lease) = backend.stream(pool, worker.now_ms()) {
+            return Ok(lease);
+        }
+    }
+}
+
+fn failure_of(worker: &Worker, pool: &Pool, error: &ConnectError) -> Tried {
+    match error {
+        ConnectError::Socket(_) => Tried::ConnectFailed,
+        ConnectError::Timeout => Tried::ConnectTimeout,
+        ConnectError::Tls(_) => {
+            worker.warn_handshake(pool.endpoint().address, error);
+            Tried::HandshakeFailed
+        }
+        ConnectError::Http2(_) | ConnectError::NoStreams => {
+            worker.warn_handshake(pool.endpoint().address, error);
+            Tried::ConnectFailed
         }
     }
 }

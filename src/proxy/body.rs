@@ -6,9 +6,11 @@
 
 use super::buffer::{Buffer, Buffers};
 use crate::http::{
-    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, trailers_of_lines, trailers_that_pass,
+    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, grpc, trailers_of_lines,
+    trailers_that_pass,
 };
 use crate::net::{Http2, Stream};
+use crate::stats::GrpcEnd;
 use http::HeaderMap;
 use std::io;
 use std::pin::Pin;
@@ -29,6 +31,8 @@ pub(super) struct Pump {
     trailers: Option<Box<HeaderMap>>,
     /// The sink is an HTTP/2 stream, and our side of it is still to be ended.
     ends_stream: bool,
+    /// What its trailers say of how a gRPC call went.
+    grpc_end: Option<GrpcEnd>,
     /// What came after the body's end.
     extra: Option<Buffer>,
     /// Bytes that have gone to the sink.
@@ -91,6 +95,7 @@ impl Pump {
             tail_written: 0,
             trailers: None,
             ends_stream: transfer == Transfer::Stream,
+            grpc_end: None,
             extra: None,
             written: 0,
             waits_for: Side::Source,
@@ -113,6 +118,11 @@ impl Pump {
     /// Which socket the last [`poll`](Self::poll) that was pending waits for.
     pub(super) fn waits_for(&self) -> Side {
         self.waits_for
+    }
+
+    /// What the trailers said of how a gRPC call went, once the body is over.
+    pub(super) fn grpc_end(&self) -> Option<GrpcEnd> {
+        self.grpc_end
     }
 
     /// How many bytes have gone to the sink, a tail left out.
@@ -150,6 +160,7 @@ impl Pump {
                 let taken = decoder.decode(buffer.unread_mut())?;
                 if taken.done {
                     decoder.compose_trailers(&mut self.tail)?;
+                    self.grpc_end = grpc::status_of_lines(&self.tail);
                     self.source = Source::Over;
                 }
                 (taken.content, taken.consumed)
@@ -212,6 +223,17 @@ impl Pump {
             self.waits_for = Side::Source;
             ready!(self.poll_fill(cx, source, buffers))?;
         }
+    }
+
+    /// Takes in what has come of an HTTP/2 stream's content, and puts `head` before it if there is room: whether it did.
+    /// What is wrong with the stream, a [`poll`](Self::poll) finds again.
+    pub(super) fn join(&mut self, head: &[u8], cx: &mut Context<'_>, source: &mut Stream, buffers: &Buffers) -> bool {
+        let fills = self.buffer.is_none() && matches!(self.source, Source::Stream { .. });
+        fills && matches!(self.poll_fill(cx, source, buffers), Poll::Ready(Ok(()))) && self.prepend(head)
+    }
+
+    fn prepend(&mut self, head: &[u8]) -> bool {
+        self.buffer.as_mut().is_some_and(|buffer| buffer.prepend(head))
     }
 
     /// Writes what has been framed.
@@ -305,6 +327,7 @@ impl Pump {
 
     /// Trailers that came over HTTP/2, for whatever goes out.
     fn take_trailers(&mut self, trailers: Option<HeaderMap>) {
+        self.grpc_end = trailers.as_ref().and_then(grpc::status_of_trailers);
         match (trailers, self.transfer) {
             (Some(trailers), Transfer::Stream) => self.trailers = trailers_that_pass(trailers).map(Box::new),
             (Some(trailers), Transfer::Chunked) => compose_trailers(&mut self.tail, &trailers),

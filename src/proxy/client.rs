@@ -4,8 +4,9 @@ use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
 use crate::http::frames::PREFACE;
-use crate::http::{HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
+use crate::http::{Asked, HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
 use crate::net::Stream;
+use crate::net::proxy_protocol::Addresses;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -42,6 +43,11 @@ pub(super) enum Ended {
 }
 
 impl Client {
+    /// Its own end and the one that it connected to.
+    pub(super) fn ends(&self) -> Addresses {
+        Addresses { source: self.peer, destination: self.local }
+    }
+
     /// Waits for a whole request head at the beginning of the input: its length.
     pub(super) async fn read_head(&mut self, worker: &Worker) -> Result<usize, Ended> {
         let mut scan = Scan::default();
@@ -139,24 +145,24 @@ impl Client {
     }
 
     /// Sends a response of Serin's own; whether all of it was taken.
-    pub(super) async fn reply(&mut self, worker: &Worker, reason: Reason, close: bool, to_head: bool) -> bool {
+    pub(super) async fn reply(&mut self, worker: &Worker, reason: Reason, close: bool, asked: Asked) -> bool {
         self.deadline.set(worker.limits().1.idle);
         let mut bytes = worker.buffers.take_head();
         {
             let date = worker.date();
-            let reply = Reply::new(reason, &date);
+            let reply = Reply::new(reason, asked, &date);
             match &mut self.stream {
                 Stream::Http2(stream) if reason == Reason::Refused(Refusal::Malformed) => {
                     stream.reset(h2::Reason::PROTOCOL_ERROR);
                     return false;
                 }
                 Stream::Http2(stream) => {
-                    if stream.send_response(reply.head(), to_head).is_err() {
+                    if stream.send_response(reply.head(), reply.content().is_empty()).is_err() {
                         return false;
                     }
-                    bytes.extend_from_slice(if to_head { &[] } else { reply.body() });
+                    bytes.extend_from_slice(reply.content());
                 }
-                Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close, to_head),
+                Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close),
             }
         }
         let mut sent = 0;

@@ -4,14 +4,17 @@
 //! side, so a backend may answer early and a client may stop listening at any time. The result says what happened;
 //! what that means for the client and for the counters is the business of `forward`.
 
-use super::answer::{Response, Taken, take_head};
+use super::answer::{Receiver, Response, Taken, take_head};
 use super::body::{Pump, PumpError, Side};
 use super::buffer::Buffer;
 use super::client::Client;
+use super::grpc::Call;
+use super::over_http2::OverHttp2;
 use super::worker::Worker;
-use crate::http::{HeadLimits, Version};
+use crate::http::{HeadLimits, Inexpressible, Version};
 use crate::net::Stream;
 use crate::plan::Timeouts;
+use crate::stats::GrpcEnd;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,8 +37,10 @@ pub(super) struct Outgoing {
     /// Other protocols are offered; the `head` stays apart from the body, to say later which.
     pub(super) upgrades: bool,
     pub(super) limits: HeadLimits,
+    /// The request's own is the shorter of the config's and, of a gRPC request, the caller's.
     pub(super) timeouts: Timeouts,
     pub(super) via: bool,
+    pub(super) grpc: Option<Call>,
 }
 
 /// How an exchange ended.
@@ -61,6 +66,8 @@ pub(super) enum End {
     ClientSlow,
     /// The client's body is malformed, and no response has begun.
     ClientMalformed,
+    /// HTTP/2 has no words for the request.
+    Inexpressible(Inexpressible),
 }
 
 /// What is known of the response, whatever its end.
@@ -74,6 +81,8 @@ pub(super) struct Seen {
     pub(super) over_at: Option<Instant>,
     /// How long only the client was waited for.
     pub(super) client_waits: Duration,
+    /// What a gRPC response says of how it went.
+    pub(super) grpc: Option<GrpcEnd>,
 }
 
 /// One request on one connection.
@@ -83,12 +92,13 @@ pub(super) struct Exchange<'a> {
     pub(super) upstream: &'a mut Stream,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) seen: Seen,
-    head_sent: usize,
+    pub(super) head_sent: usize,
+    pub(super) over_http2: OverHttp2,
     /// The backend takes no more of the request; it may have answered all the same.
     request_failed: bool,
-    response: Response,
+    pub(super) response: Response,
     /// Heads for the client that do not stand before content: interim ones, and what finds no room there.
-    prelude: Vec<u8>,
+    pub(super) prelude: Vec<u8>,
     prelude_sent: usize,
     waits_since: Option<Instant>,
     stage: Option<Stage>,
@@ -118,6 +128,7 @@ impl<'a> Exchange<'a> {
             outgoing,
             seen: Seen::default(),
             head_sent: 0,
+            over_http2: OverHttp2::default(),
             request_failed: false,
             response: Response::Head(None),
             prelude: Vec::new(),
@@ -157,6 +168,11 @@ impl<'a> Exchange<'a> {
         if self.request_failed {
             return Poll::Ready(Ok(()));
         }
+        if self.head_sent == 0 && matches!(self.upstream, Stream::Http2(_)) {
+            self.send_http2_head()?;
+        } else if self.head_sent == 0 && matches!(self.client.stream, Stream::Http2(_)) {
+            self.join_content(cx);
+        }
         let head = &self.outgoing.head;
         while self.head_sent < head.len() {
             match ready!(Pin::new(&mut *self.upstream).poll_write(cx, &head[self.head_sent..])) {
@@ -192,6 +208,14 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// Lets an HTTP/2 client's content leave with the head, as an HTTP/1.1 client's does, if it is there by now.
+    fn join_content(&mut self, cx: &mut Context<'_>) {
+        let Outgoing { head, body, upgrades, .. } = &mut *self.outgoing;
+        if !*upgrades && !head.is_empty() && body.join(head, cx, &mut self.client.stream, &self.worker.buffers) {
+            head.clear();
+        }
+    }
+
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         loop {
             if let Err(_gone) = ready!(self.poll_prelude(cx)) {
@@ -201,7 +225,11 @@ impl<'a> Exchange<'a> {
                 // Behind a 101, which the client has been sent now, no other head follows.
                 Response::Head(_) if self.seen.code.is_some() => return Poll::Ready(None),
                 Response::Head(_) => {
-                    if let Err(end) = ready!(self.poll_head(cx)) {
+                    let polled = match &*self.upstream {
+                        Stream::Http2(_) => self.poll_http2_head(cx),
+                        Stream::Plain(_) | Stream::Tls(_) => self.poll_head(cx),
+                    };
+                    if let Err(end) = ready!(polled) {
                         return Poll::Ready(Some(end));
                     }
                 }
@@ -209,6 +237,7 @@ impl<'a> Exchange<'a> {
                     let polled = pump.poll(cx, self.upstream, &mut self.client.stream, &self.worker.buffers);
                     return Poll::Ready(Some(match ready!(polled) {
                         Ok(()) => {
+                            self.seen.grpc = pump.grpc_end().or(self.seen.grpc);
                             let sent = self.outgoing.body.is_over() && !self.request_failed;
                             let excess = pump.take_extra().is_some();
                             End::Complete {
@@ -243,14 +272,14 @@ impl<'a> Exchange<'a> {
         let Response::Head(held) = &mut self.response else { return Poll::Ready(Ok(())) };
         loop {
             if let Some(buffer) = held.take() {
-                match take_head(
-                    buffer,
-                    self.worker,
-                    self.outgoing,
-                    &mut self.seen,
-                    &mut self.prelude,
-                    &mut self.client.stream,
-                )? {
+                let mut receiver = Receiver {
+                    worker: self.worker,
+                    outgoing: &*self.outgoing,
+                    seen: &mut self.seen,
+                    prelude: &mut self.prelude,
+                    client: &mut self.client.stream,
+                };
+                match take_head(buffer, &mut receiver)? {
                     Taken::Response(response) => {
                         self.response = response;
                         return Poll::Ready(Ok(()));
@@ -324,8 +353,10 @@ impl<'a> Exchange<'a> {
         if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
             let timeouts = &self.outgoing.timeouts;
             self.client.deadline.set(match stage {
-                Stage::ClientBody | Stage::ClientTakes => timeouts.idle,
-                Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
+                Stage::ClientTakes => timeouts.idle,
+                Stage::ClientBody if self.outgoing.grpc.is_none() => timeouts.idle,
+                // Of a gRPC stream that is silent both ways nobody can say whose turn it is.
+                Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
                 Stage::UpstreamBody => None,
             });
             self.stage = Some(stage);

@@ -2,12 +2,13 @@
 
 use super::attempts::attempts;
 use super::client::Client;
-use super::outcome::Outcome;
+use super::grpc::end_grpc;
+use super::outcome::{Counted, Outcome};
 use super::request::{Arrived, Forwarded, TurnedAway};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
-use crate::http::Reason;
-use crate::stats::{Cause, Exchange as Record};
+use crate::http::Asked;
+use crate::stats::Exchange as Record;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -39,28 +40,33 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: A
     let (end, seen) = attempts(worker, client, &current, &mut request, shard).await;
     let outcome = Outcome::of(end, request.outgoing.persists && request.outgoing.body.is_over() && !worker.draining());
     let over_at = seen.over_at.unwrap_or_else(Instant::now);
-    shard.record(&Record {
-        code: outcome.code.or(outcome.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED),
-        failure: outcome.failure.or_else(|| (seen.code? >= 500 && outcome.code.is_none()).then_some(Cause::Status)),
-        head: seen.head_at.map(|at| at.duration_since(start)),
-        duration: over_at.duration_since(start).saturating_sub(seen.client_waits),
-    });
-    let to_head = request.outgoing.to_head;
+    let duration = over_at.duration_since(start).saturating_sub(seen.client_waits);
+    let Counted { code, failure, grpc } = match request.outgoing.grpc {
+        None => outcome.counted(seen),
+        Some(call) => {
+            let most = request.outgoing.timeouts.request;
+            call.counted(&outcome, seen, duration, most, current.snapshot.plan.grpc)
+        }
+    };
+    let head = seen.head_at.map(|at| at.duration_since(start));
+    shard.record(&Record { code, failure, grpc, head, duration });
+    let asked = request.outgoing.asked();
     worker.buffers.give_head(request.outgoing.head);
     match outcome.reply {
+        None if asked == Asked::Grpc => end_grpc(client, outcome),
         None => outcome.next,
         Some(reason) => {
             let close = !matches!(outcome.next, Next::Request);
-            if client.reply(worker, reason, close, to_head).await { outcome.next } else { Next::Close }
+            if client.reply(worker, reason, close, asked).await { outcome.next } else { Next::Close }
         }
     }
 }
 
 async fn turn_away(worker: &Worker, client: &mut Client, turned_away: TurnedAway) -> Next {
-    let TurnedAway { reason, persists, to_head } = turned_away;
+    let TurnedAway { reason, persists, asked } = turned_away;
     worker.counters.refused(reason.code());
     let persists = persists && !worker.draining();
-    match client.reply(worker, reason, !persists, to_head).await {
+    match client.reply(worker, reason, !persists, asked).await {
         true if persists => Next::Request,
         true => Next::Linger,
         false => Next::Close,

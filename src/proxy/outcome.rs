@@ -1,10 +1,19 @@
 //! What the end of a request means: for its client, and for the counters of its version.
 
 use super::attempts::Tried;
-use super::exchange::End;
+use super::exchange::{End, Seen};
 use super::forward::Next;
-use crate::http::{Reason, Refusal};
-use crate::stats::{Cause, Exchange as Record};
+use crate::http::{Inexpressible, Reason, Refusal};
+use crate::stats::{Cause, Exchange as Record, GrpcEnd};
+
+/// How a request is counted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) code: u16,
+    pub(super) failure: Option<Cause>,
+    /// Of a gRPC request: how it ended for its caller.
+    pub(super) grpc: Option<GrpcEnd>,
+}
 
 /// What an end means for the client and for the counters.
 pub(super) struct Outcome {
@@ -17,6 +26,13 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// How a request that is not gRPC is counted, of whose response this was `seen`.
+    pub(super) fn counted(&self, seen: Seen) -> Counted {
+        let code = self.code.or(self.reply.map(Reason::code)).or(seen.code).unwrap_or(Record::CLIENT_CLOSED);
+        let by_status = || (seen.code? >= 500 && self.code.is_none()).then_some(Cause::Status);
+        Counted { code, failure: self.failure.or_else(by_status), grpc: None }
+    }
+
     /// `persists`: the client's connection could carry another request after a response of Serin's own.
     pub(super) fn of(tried: Tried, persists: bool) -> Self {
         let after_reply = if persists { Next::Request } else { Next::Linger };
@@ -30,6 +46,7 @@ impl Outcome {
             Tried::ConnectFailed => failed(Reason::ConnectFailed, Cause::Connect),
             Tried::HandshakeFailed => failed(Reason::ConnectFailed, Cause::Tls),
             Tried::ConnectTimeout => failed(Reason::ConnectTimeout, Cause::ConnectTimeout),
+            Tried::OutOfTime => failed(Reason::RequestTimeout, Cause::RequestTimeout),
             Tried::Switched(tunnel) => whole(Next::Tunnel(tunnel)),
             Tried::Exchange(end) => match end {
                 End::Complete { client: true, .. } => whole(Next::Request),
@@ -43,6 +60,8 @@ impl Outcome {
                 End::ClientGone => gone(None, Next::Close),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
                 End::ClientMalformed => gone(Some(Reason::Refused(Refusal::Chunk)), Next::Linger),
+                End::Inexpressible(Inexpressible::Target) => gone(Some(Reason::Refused(Refusal::Target)), Next::Linger),
+                End::Inexpressible(Inexpressible::WebSocket) => failed(Reason::NoWebSocket, Cause::Status),
             },
         }
     }

@@ -4,12 +4,16 @@ use super::body::Pump;
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
+use super::grpc::Call;
 use super::worker::{Worker, head_limits};
 use crate::http::{
-    BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, slots,
+    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request,
+    extended_connect, grpc, slots, websocket_key,
 };
-use crate::plan::Snapshot;
+use crate::plan::{Protocol, Snapshot};
 use crate::stats::Shard;
+use http::Method;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 /// A request that has come as far as its head.
@@ -33,7 +37,30 @@ pub(super) struct TurnedAway {
     pub(super) reason: Reason,
     /// The connection can take another request.
     pub(super) persists: bool,
-    pub(super) to_head: bool,
+    pub(super) asked: Asked,
+}
+
+impl Arrived {
+    /// What asks, as far as that is known of a head that is refused.
+    fn asked(&self) -> Asked {
+        match self {
+            Self::Http2(parts)
+                if parts.headers.get(CONTENT_TYPE).is_some_and(|kind| grpc::is_grpc(kind.as_bytes())) =>
+            {
+                Asked::Grpc
+            }
+            Self::Http2(parts) if parts.method == Method::HEAD => Asked::Head,
+            Self::Http1(_) | Self::Http2(_) => Asked::Plain,
+        }
+    }
+
+    /// A key for what an extended CONNECT becomes, if it is one.
+    fn websocket_key(&self, worker: &Worker) -> Result<Option<String>, Refusal> {
+        match self {
+            Self::Http2(parts) if extended_connect(parts)? => Ok(Some(websocket_key(worker.random_wide()))),
+            Self::Http1(_) | Self::Http2(_) => Ok(None),
+        }
+    }
 }
 
 impl Forwarded {
@@ -46,8 +73,10 @@ impl Forwarded {
     ) -> Result<Self, TurnedAway> {
         let input = client.input.take();
         let limits = head_limits(snapshot);
+        let refused =
+            |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, asked: arrived.asked() };
+        let key = arrived.websocket_key(worker).map_err(refused)?;
         let (mut slots, mut lines) = (slots(), Vec::new());
-        let refused = |refusal| TurnedAway { reason: Reason::Refused(refusal), persists: false, to_head: false };
         let head = match arrived {
             Arrived::Http1(length) => {
                 let bytes = input.as_ref().expect("a head has been found in it").unread();
@@ -57,10 +86,14 @@ impl Forwarded {
                     Err(refusal) => Err(refusal),
                 }
             }
-            Arrived::Http2(parts) => RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits),
+            Arrived::Http2(parts) => {
+                RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits, key.as_deref())
+            }
         };
         let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
+        let mut timeouts = snapshot.plan.timeouts;
+        let call = Call::of(&head, &mut timeouts.request);
         let choice = choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| TurnedAway {
             reason: match no_choice {
                 NoChoice::Route => Reason::NoRoute,
@@ -68,7 +101,13 @@ impl Forwarded {
                 NoChoice::Endpoint => Reason::NoEndpoint,
             },
             persists: head.persists() && head.body == BodyLength::Sized(0),
-            to_head,
+            asked: if call.is_some() {
+                Asked::Grpc
+            } else if to_head {
+                Asked::Head
+            } else {
+                Asked::Plain
+            },
         });
         let choice = match choice {
             Ok(choice) => choice,
@@ -86,11 +125,13 @@ impl Forwarded {
             secure: client.stream.is_secure(),
             local: client.local,
             headers: plan.headers,
-            request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
+            request_id: worker.random_wide(),
         };
         let mut composed = worker.buffers.take_head();
         compose_request(&mut composed, &head, &inbound);
-        let transfer = Transfer::of(head.body, Version::Http11);
+        // A head for HTTP/2 stays apart from the content, which has no frame of its own.
+        let http2 = plan.backends[choice.backend.index()].protocol == Protocol::Http2;
+        let transfer = Transfer::of(head.body, if http2 { Version::Http2 } else { Version::Http11 });
         let bodyless = head.body == BodyLength::Sized(0);
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
         let mut outgoing = Outgoing {
@@ -101,8 +142,9 @@ impl Forwarded {
             persists: head.persists(),
             upgrades: head.upgrades,
             limits,
-            timeouts: plan.timeouts,
+            timeouts,
             via: plan.headers.via,
+            grpc: call,
         };
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
@@ -116,12 +158,18 @@ impl Forwarded {
                     return Err(refused(Refusal::Chunk));
                 }
                 client.input = outgoing.body.take_extra();
-                if !outgoing.upgrades && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+                let joins = !outgoing.upgrades && !http2;
+                if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
                     outgoing.head.clear();
                 }
             }
         }
         Ok(Self { choice, outgoing, replayable })
+    }
+
+    /// Whether the time has passed that the caller of a gRPC request gave it: that says nothing of an endpoint.
+    pub(super) fn is_out_of_callers_time(&self, client: &Client) -> bool {
+        self.outgoing.grpc.is_some_and(Call::is_bound_by_caller) && client.deadline.bound_passed()
     }
 
     /// Where it is counted.

@@ -3,7 +3,7 @@
 use super::accept::{accept, take};
 use super::deadline::TICK;
 use super::worker::{Command, Parts, Worker};
-use crate::net::tls::ServerConfig;
+use crate::net::Beginning;
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
@@ -23,10 +23,10 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Comm
         tokio::select! {
             command = commands.recv(), if takes_commands => match command {
                 None => return,
-                Some(Command::Listen(name, listener, acceptor)) => match tokio::net::TcpListener::from_std(listener) {
+                Some(Command::Listen(name, listener, entrance)) => match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => {
                         let (stop, stopped) = watch::channel(false);
-                        let accepts = tokio::task::spawn_local(accept(Rc::clone(&worker), listener, acceptor, stopped));
+                        let accepts = tokio::task::spawn_local(accept(Rc::clone(&worker), listener, entrance, stopped));
                         listeners.insert(name, (stop, accepts));
                     }
                     Err(error) => tracing::error!(%error, listener = %name, "cannot register the listener"),
@@ -34,7 +34,7 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Comm
                 Some(Command::Unlisten(name)) => {
                     listeners.remove(&name).into_iter().for_each(|(stop, _)| { stop.send_replace(true); });
                 }
-                Some(Command::Serve(stream, tls, peer)) => take_over(&worker, stream, tls, peer),
+                Some(Command::Serve(stream, beginning, peer)) => take_over(&worker, stream, beginning, peer),
                 Some(Command::Drain) => {
                     worker.draining.set(true);
                     for (_, (stop, accepts)) in listeners.drain() {
@@ -58,12 +58,12 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Comm
                 takes_commands = false;
                 commands.close();
                 while let Ok(command) = commands.try_recv() {
-                    if let Command::Serve(stream, tls, peer) = command {
-                        take_over(&worker, stream, tls, peer);
+                    if let Command::Serve(stream, beginning, peer) = command {
+                        take_over(&worker, stream, beginning, peer);
                     }
                 }
                 if !worker.is_loaded() {
-                    return;
+                    return worker.leave().await;
                 }
             }
         }
@@ -71,9 +71,9 @@ pub(super) async fn run(parts: Parts, mut commands: mpsc::UnboundedReceiver<Comm
 }
 
 /// Serves a connection that another worker accepted.
-fn take_over(worker: &Rc<Worker>, stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
+fn take_over(worker: &Rc<Worker>, stream: TcpStream, beginning: Beginning, peer: SocketAddr) {
     match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => take(worker, stream, tls, peer),
+        Ok(stream) => take(worker, stream, beginning, peer),
         Err(error) => tracing::error!(%error, "cannot register a connection"),
     }
 }

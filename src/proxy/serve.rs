@@ -4,23 +4,30 @@ use super::client::{Client, Ended};
 use super::forward::{Next, forward};
 use super::handshake::handshake;
 use super::http2;
+use super::proxy_header::read_header;
 use super::request::Arrived;
 use super::worker::Worker;
-use crate::http::{Reason, Refusal};
-use crate::net::Stream;
-use crate::net::tls::{ServerConfig, Tls};
+use crate::http::{Asked, Reason, Refusal};
+use crate::net::proxy_protocol::Addresses;
+use crate::net::tls::Tls;
+use crate::net::{Beginning, Stream};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use tokio::net::TcpStream;
 
-/// Serves the client at the other end of `socket`, after a handshake if there is `tls`, until it is closed.
-pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) {
+/// Serves the client at the other end of `socket`, which begins as `beginning` says, until it is closed.
+pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Beginning, peer: SocketAddr) {
     // A socket that has no address any more was reset before its turn came.
     let Ok(local) = socket.local_addr() else { return };
     let deadline = worker.deadlines.register();
     deadline.watch_here().await;
-    let stream = match tls {
+    let mut ends = Addresses { source: peer, destination: local };
+    if beginning.proxied {
+        let Some(told) = read_header(&worker, &deadline, &socket, ends).await else { return };
+        ends = told;
+    }
+    let Addresses { source: peer, destination: local } = ends.canonical();
+    let stream = match beginning.tls {
         None => Stream::Plain(socket),
         Some(config) => {
             let tls = Tls::server(socket, config).expect("a config that was made can be served from");
@@ -28,7 +35,6 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
             stream
         }
     };
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let mut client = Client { stream, peer, local, input: None, deadline };
     let mut is_fresh = true;
     let mut next = Next::Request;
@@ -50,7 +56,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
                 Err(ended) => {
                     let refusal = if let Ended::Refused(refusal) = ended { refusal } else { Refusal::Version };
                     worker.counters.refused(refusal.code());
-                    client.reply(&worker, Reason::Refused(refusal), true, false).await;
+                    client.reply(&worker, Reason::Refused(refusal), true, Asked::Plain).await;
                     Next::Linger
                 }
             },
@@ -75,7 +81,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, tls: Option<Arc
 mod tests {
     use super::*;
 
-    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Option<Arc<ServerConfig>>, SocketAddr) -> F) -> usize {
+    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Beginning, SocketAddr) -> F) -> usize {
         size_of::<F>()
     }
 

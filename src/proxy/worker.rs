@@ -4,10 +4,11 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
 use crate::http::HeadLimits;
-use crate::net::tls::{Acceptor, ServerConfig};
+use crate::net::proxy_protocol::Malformed;
+use crate::net::{Beginning, Entrance};
 use crate::plan::{Http2, Snapshot, Timeouts};
 use crate::stats::WorkerCounters;
-use crate::upstream::{Pools, Seat};
+use crate::upstream::{ConnectError, Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -23,12 +24,11 @@ use tokio::sync::{Notify, mpsc};
 #[derive(Debug)]
 pub(super) enum Command {
     /// Accept connections there, under this name, that begin like this.
-    Listen(Arc<str>, TcpListener, Arc<Acceptor>),
+    Listen(Arc<str>, TcpListener, Arc<Entrance>),
     /// Stop accepting there. Its connections go on.
     Unlisten(Arc<str>),
-    /// Serve a connection that another worker accepted, and that begins with a handshake if there is something to say in
-    /// it.
-    Serve(TcpStream, Option<Arc<ServerConfig>>, SocketAddr),
+    /// Serve a connection that another worker accepted, and that begins like this.
+    Serve(TcpStream, Beginning, SocketAddr),
     /// Stop accepting, tell clients to close, and end when the last one has.
     Drain,
 }
@@ -62,8 +62,24 @@ pub(super) struct Worker {
     date: Cell<[u8; DATE]>,
     date_s: Cell<u64>,
     pub(super) draining: Cell<bool>,
-    full_since_ms: Cell<Option<u64>>,
-    handshake_failed_ms: Cell<Option<u64>>,
+    full: Seldom,
+    handshake_failed: Seldom,
+    header_malformed: Seldom,
+}
+
+/// Holds back a warning that was given a moment ago.
+#[derive(Debug, Default)]
+struct Seldom(Cell<Option<u64>>);
+
+impl Seldom {
+    /// Whether it is time for the warning, which is given then: once in ten seconds.
+    fn is_due(&self, now_ms: u64) -> bool {
+        let is_due = self.0.get().is_none_or(|said| now_ms - said > 10_000);
+        if is_due {
+            self.0.set(Some(now_ms));
+        }
+        is_due
+    }
 }
 
 /// A snapshot, and this worker's connections to its endpoints.
@@ -101,8 +117,9 @@ impl Worker {
             date: Cell::new([b' '; DATE]),
             date_s: Cell::new(0),
             draining: Cell::new(false),
-            full_since_ms: Cell::new(None),
-            handshake_failed_ms: Cell::new(None),
+            full: Seldom::default(),
+            handshake_failed: Seldom::default(),
+            header_malformed: Seldom::default(),
         };
         worker.write_date();
         worker
@@ -119,6 +136,16 @@ impl Worker {
             *current = Rc::new(Current { snapshot: Arc::clone(newest), pools });
         }
         Rc::clone(&current)
+    }
+
+    /// Lets go of the connections to endpoints, and lets those take their leave that have a word for it.
+    pub(super) async fn leave(&self) {
+        let snapshot = Arc::clone(&self.current.borrow().snapshot);
+        *self.current.borrow_mut() = Rc::new(Current { snapshot, pools: Pools::default() });
+        // An HTTP/2 connection is closed by a task of its own, which needs one turn for it; nobody waits for its peer.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The limits that clients are held to.
@@ -139,26 +166,39 @@ impl Worker {
 
     /// Says, once in ten seconds, that connections are being closed because there are too many.
     pub(super) fn warn_full(&self) {
-        let now = self.now_ms();
-        if self.full_since_ms.get().is_none_or(|said| now - said > 10_000) {
-            self.full_since_ms.set(Some(now));
+        if self.full.is_due(self.now_ms()) {
             let limit = self.max_connections();
             tracing::warn!(worker = self.id, limit, "closing new connections: limits.connectionsPerWorker is reached");
         }
     }
 
-    /// Says, once in ten seconds, that handshakes with a backend fail: the counters do not say why.
-    pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &std::io::Error) {
-        let now = self.now_ms();
-        if self.handshake_failed_ms.get().is_none_or(|said| now - said > 10_000) {
-            self.handshake_failed_ms.set(Some(now));
-            tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
+    /// Says, once in ten seconds, why connections to a backend cannot be used: the counters do not say.
+    pub(super) fn warn_handshake(&self, endpoint: SocketAddr, error: &ConnectError) {
+        if self.handshake_failed.is_due(self.now_ms()) {
+            match error {
+                ConnectError::Tls(error) => {
+                    tracing::warn!(%endpoint, %error, "the TLS handshake with an endpoint failed");
+                }
+                error => tracing::warn!(%endpoint, %error, "the HTTP/2 handshake with an endpoint failed"),
+            }
+        }
+    }
+
+    /// Says, once in ten seconds, that connections begin without the PROXY header that they have to begin with.
+    pub(super) fn warn_proxy_header(&self, peer: SocketAddr, why: Malformed) {
+        if self.header_malformed.is_due(self.now_ms()) {
+            tracing::warn!(%peer, %why, "closed a connection from an address in proxyProtocol.from");
         }
     }
 
     /// A number drawn evenly from all of `u64`.
     pub(super) fn random(&self) -> u64 {
         self.random.borrow_mut().next_u64()
+    }
+
+    /// The same of `u128`.
+    pub(super) fn random_wide(&self) -> u128 {
+        u128::from(self.random()) << 64 | u128::from(self.random())
     }
 
     /// Milliseconds on the workers' common clock, as of the last tick.

@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::run::run;
 use super::worker::{Command, Parts};
-use crate::net::tls::Acceptor;
+use crate::net::Entrance;
 use crate::plan::Snapshot;
 use crate::stats::Registry;
 use arc_swap::ArcSwap;
@@ -62,12 +62,12 @@ impl Workers {
         Ok(Self { commands, threads, loads })
     }
 
-    /// Accepts connections on `listeners`, one for each worker, under a `name` of the caller's; they begin as `acceptor`
+    /// Accepts connections on `listeners`, one for each worker, under a `name` of the caller's; they begin as `entrance`
     /// says at the time.
-    pub fn listen(&self, name: &Arc<str>, listeners: Vec<TcpListener>, acceptor: &Arc<Acceptor>) {
+    pub fn listen(&self, name: &Arc<str>, listeners: Vec<TcpListener>, entrance: &Arc<Entrance>) {
         for (commands, listener) in self.commands.iter().zip(listeners) {
             // A worker that is gone has drained, and the process is ending.
-            let _ = commands.send(Command::Listen(Arc::clone(name), listener, Arc::clone(acceptor)));
+            let _ = commands.send(Command::Listen(Arc::clone(name), listener, Arc::clone(entrance)));
         }
     }
 

@@ -4,13 +4,14 @@
 //! waits. A question is a task: it asks at once, then once an interval, one request at a time, until nobody wants to
 //! know any more. An answer is handed out only while the very question that it answers is still asked.
 
+use super::call::Client;
 use super::hook::Call;
-use super::https::{self, Client};
 use super::judge::{Question, QuestionOf, promotion_limits};
 use super::limits::Answer;
 use super::prometheus::Query;
 use super::state::Phase;
 use super::trial::HookAnswer;
+use crate::net::https;
 use crate::plan::{Limit, Plan, Rollout};
 use std::collections::BTreeMap;
 use std::io;

@@ -3,12 +3,15 @@
 //! Every text made here is for people, and may stand in a log, an alert or the status. So it names a host and never
 //! the rest of an address, since paths and queries of webhooks are secrets; and what others wrote is cut and cleaned.
 
-use super::https::Client;
+use crate::net::https;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::error::Error;
+
+/// Who calls.
+pub(super) type Client = https::Client<Full<Bytes>>;
 
 /// What of an answer's first line is shown, in bytes.
 const LONGEST_LINE: usize = 200;

@@ -169,7 +169,7 @@ mod tests {
     use std::time::Duration;
 
     fn exchange(code: u16, failure: Option<Cause>, ms: u64) -> Exchange {
-        Exchange { code, failure, head: None, duration: Duration::from_millis(ms) }
+        Exchange { code, failure, grpc: None, head: None, duration: Duration::from_millis(ms) }
     }
 
     fn totals(shard: &Shard) -> Totals {

@@ -9,8 +9,8 @@
 //! Each is told at least once: an answer that got lost, or a restart during the promotion, has it told the same thing
 //! again, and it has to bear that.
 
+use super::call::Client;
 use super::call::{self, first_line};
-use super::https::Client;
 use super::record::{Decision, Grounds, Kind};
 use super::state::Phase;
 use super::time::duration_text;

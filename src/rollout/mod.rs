@@ -22,7 +22,6 @@ mod counters;
 mod detector;
 mod gates;
 mod hook;
-mod https;
 mod judge;
 mod limits;
 mod machine;

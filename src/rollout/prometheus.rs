@@ -3,10 +3,11 @@
 //! No answer is ever taken for a good one. An empty result, `NaN` and infinities are "no data"; everything else that is
 //! not exactly one number is an error that says what to do about it.
 
+use super::call::Client;
 use super::call::{self, cause, clean, first_line, host};
-use super::https::{self, Client};
 use super::limits::Answer;
 use super::time::duration_text;
+use crate::net::https;
 use crate::plan::{Plan, Prometheus, QueryLimit, Rollout};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};

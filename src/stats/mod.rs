@@ -5,14 +5,16 @@
 //! before its duration, never a torn number.
 
 pub mod export;
+mod grpc;
 mod histogram;
 mod outcomes;
 mod registry;
 mod shard;
 mod worker;
 
+pub use grpc::{GrpcEnd, GrpcStatus};
 pub use histogram::{BUCKETS, Histogram, bucket_of, is_boundary, upper_bound_us};
 pub use outcomes::Outcomes;
 pub use registry::{Registry, Series, SeriesKey};
 pub use shard::{Cause, Exchange, Shard, Totals};
-pub use worker::{ConnectionTotals, WorkerCounters, WorkerTotals};
+pub use worker::{ConnectionTotals, Rejection, WorkerCounters, WorkerTotals};

@@ -1,5 +1,6 @@
 //! One worker's counters for one backend of one rule.
 
+use super::grpc::GrpcEnd;
 use super::histogram::{BUCKETS, Histogram, increase};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,6 +13,8 @@ pub struct Exchange {
     pub code: u16,
     /// Why it counts as the backend's failure, if it does.
     pub failure: Option<Cause>,
+    /// How it ended for a client that speaks gRPC; `None` for any other.
+    pub grpc: Option<GrpcEnd>,
     /// From the request's head to the backend's response head, if there was one.
     pub head: Option<Duration>,
     /// From the request's head to the response's end, less the time that the proxy waited for the client.
@@ -47,11 +50,15 @@ pub enum Cause {
     BadResponse,
     /// A connection was open, and the TLS handshake on it failed.
     Tls,
+    /// A gRPC response ended with a status that counts as a failure.
+    GrpcStatus,
+    /// A gRPC response ended without a status.
+    GrpcNoStatus,
 }
 
 impl Cause {
     /// Every cause, in the order of their counters.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Status,
         Self::Overload,
         Self::Connect,
@@ -62,6 +69,8 @@ impl Cause {
         Self::Truncated,
         Self::BadResponse,
         Self::Tls,
+        Self::GrpcStatus,
+        Self::GrpcNoStatus,
     ];
 
     /// The value of the label `cause`.
@@ -77,6 +86,8 @@ impl Cause {
             Self::Truncated => "truncated",
             Self::BadResponse => "bad-response",
             Self::Tls => "tls",
+            Self::GrpcStatus => "grpc-status",
+            Self::GrpcNoStatus => "grpc-no-status",
         }
     }
 }
@@ -87,6 +98,8 @@ pub struct Shard {
     /// By status code, from 100 to 599.
     codes: Box<[AtomicU64; CODES]>,
     failures: [AtomicU64; Cause::ALL.len()],
+    /// By how gRPC requests ended. Not there before the first.
+    grpc: OnceLock<Box<[AtomicU64; GrpcEnd::COUNT]>>,
     fallbacks: AtomicU64,
     retries: AtomicU64,
     /// Durations of all requests but the aborted ones.
@@ -105,6 +118,7 @@ impl Default for Shard {
         Self {
             codes: Box::new([const { AtomicU64::new(0) }; CODES]),
             failures: Default::default(),
+            grpc: OnceLock::new(),
             fallbacks: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             duration: Histogram::default(),
@@ -129,6 +143,9 @@ impl Shard {
         if let Some(cause) = exchange.failure.filter(|_| !aborted) {
             increase(&self.failures[cause as usize], 1);
         }
+        if let Some(end) = exchange.grpc {
+            increase(&self.grpc.get_or_init(Box::default)[end.index()], 1);
+        }
     }
 
     /// Counts a request that another backend took because this one had no ready endpoint. For the one writer.
@@ -149,6 +166,9 @@ impl Shard {
         for (total, failures) in totals.failures.iter_mut().zip(&self.failures) {
             *total += failures.load(Relaxed);
         }
+        for (total, ends) in totals.grpc.iter_mut().zip(self.grpc.get().into_iter().flat_map(|ends| ends.iter())) {
+            *total += ends.load(Relaxed);
+        }
         totals.fallbacks += self.fallbacks.load(Relaxed);
         totals.retries += self.retries.load(Relaxed);
         for index in 0..BUCKETS {
@@ -168,6 +188,7 @@ impl Shard {
 pub struct Totals {
     codes: Vec<u64>,
     failures: [u64; Cause::ALL.len()],
+    grpc: [u64; GrpcEnd::COUNT],
     /// Requests that another backend took because this one had no ready endpoint.
     pub fallbacks: u64,
     /// Requests that were sent a second time.
@@ -190,6 +211,7 @@ impl Default for Totals {
         Self {
             codes: vec![0; CODES],
             failures: Default::default(),
+            grpc: Default::default(),
             fallbacks: 0,
             retries: 0,
             duration: vec![0; BUCKETS],
@@ -225,5 +247,10 @@ impl Totals {
     /// Failures by cause.
     pub fn failures(&self) -> impl Iterator<Item = (Cause, u64)> {
         Cause::ALL.into_iter().zip(self.failures)
+    }
+
+    /// gRPC requests by how they ended, those of which there were any.
+    pub fn grpc(&self) -> impl Iterator<Item = (GrpcEnd, u64)> {
+        GrpcEnd::all().zip(self.grpc).filter(|(_, count)| *count > 0)
     }
 }

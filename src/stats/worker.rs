@@ -17,11 +17,50 @@ pub struct WorkerCounters {
     upstreams: Connections,
     /// By [`HandshakeFailure`].
     handshakes_failed: [AtomicU64; HandshakeFailure::ALL.len()],
+    /// By [`Rejection`].
+    rejected: [AtomicU64; Rejection::ALL.len()],
     tunnels: Connections,
     /// What tunnels carried, in bytes: from clients, and to them.
     tunnelled: [AtomicU64; 2],
     /// By status code, from 400 to 599.
     refused: Box<[AtomicU64; REFUSALS]>,
+}
+
+/// Why a client's connection was closed before anything else was read from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// The worker had as many as it may have.
+    ConnectionsPerWorker,
+    /// The client had as many as it may have.
+    ConnectionsPerClient,
+    /// It did not begin with the PROXY header that it had to begin with.
+    ProxyHeaderMalformed,
+    /// The PROXY header did not come in time.
+    ProxyHeaderTimeout,
+    /// It ended in the middle of the PROXY header. One that ends before it is a load balancer's look at the port.
+    ProxyHeaderTruncated,
+}
+
+impl Rejection {
+    /// Every one, in the order of their counters.
+    pub const ALL: [Self; 5] = [
+        Self::ConnectionsPerWorker,
+        Self::ConnectionsPerClient,
+        Self::ProxyHeaderMalformed,
+        Self::ProxyHeaderTimeout,
+        Self::ProxyHeaderTruncated,
+    ];
+
+    /// The value of the label `cause`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ConnectionsPerWorker => "connections-per-worker",
+            Self::ConnectionsPerClient => "connections-per-client",
+            Self::ProxyHeaderMalformed => "proxy-header-malformed",
+            Self::ProxyHeaderTimeout => "proxy-header-timeout",
+            Self::ProxyHeaderTruncated => "proxy-header-truncated",
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +81,7 @@ impl Default for WorkerCounters {
             tunnels: Connections::default(),
             tunnelled: Default::default(),
             handshakes_failed: Default::default(),
+            rejected: Default::default(),
             refused,
         }
     }
@@ -73,6 +113,11 @@ impl WorkerCounters {
         increase(&self.handshakes_failed[why as usize], 1);
     }
 
+    /// A client's connection was closed before anything else was read from it.
+    pub fn rejected(&self, why: Rejection) {
+        increase(&self.rejected[why as usize], 1);
+    }
+
     /// A connection was switched to another protocol.
     pub fn tunnel_opened(&self) {
         increase(&self.tunnels.opened, 1);
@@ -102,6 +147,9 @@ impl WorkerCounters {
         for (total, failed) in totals.handshakes_failed.iter_mut().zip(&self.handshakes_failed) {
             *total += failed.load(Relaxed);
         }
+        for (total, rejected) in totals.rejected.iter_mut().zip(&self.rejected) {
+            *total += rejected.load(Relaxed);
+        }
         self.tunnels.add_to(&mut totals.tunnels);
         totals.bytes_from_clients += self.tunnelled[0].load(Relaxed);
         totals.bytes_to_clients += self.tunnelled[1].load(Relaxed);
@@ -127,6 +175,7 @@ pub struct WorkerTotals {
     /// The connections to endpoints.
     pub upstreams: ConnectionTotals,
     handshakes_failed: [u64; HandshakeFailure::ALL.len()],
+    rejected: [u64; Rejection::ALL.len()],
     /// The tunnels; each is also one connection of either side.
     pub tunnels: ConnectionTotals,
     /// Bytes that tunnels carried from clients.
@@ -158,6 +207,7 @@ impl Default for WorkerTotals {
             clients: ConnectionTotals::default(),
             upstreams: ConnectionTotals::default(),
             handshakes_failed: Default::default(),
+            rejected: Default::default(),
             tunnels: ConnectionTotals::default(),
             bytes_from_clients: 0,
             bytes_to_clients: 0,
@@ -170,6 +220,11 @@ impl WorkerTotals {
     /// The clients' TLS handshakes that came to nothing, by cause.
     pub fn handshakes_failed(&self) -> impl Iterator<Item = (HandshakeFailure, u64)> {
         HandshakeFailure::ALL.into_iter().zip(self.handshakes_failed)
+    }
+
+    /// The clients' connections that were closed before anything else was read from them, by cause.
+    pub fn rejected(&self) -> impl Iterator<Item = (Rejection, u64)> {
+        Rejection::ALL.into_iter().zip(self.rejected)
     }
 
     /// The codes that requests were refused with, with their counts.
@@ -196,6 +251,8 @@ mod tests {
         b.tunnel_closed();
         a.tunnelled(3, 40);
         b.tunnelled(0, 2);
+        a.rejected(Rejection::ProxyHeaderTimeout);
+        b.rejected(Rejection::ProxyHeaderTimeout);
         a.refused(404);
         b.refused(404);
         b.refused(431);
@@ -206,6 +263,8 @@ mod tests {
         assert_eq!((totals.upstreams.opened, totals.upstreams.open()), (1, 0));
         assert_eq!((totals.tunnels.opened, totals.tunnels.open()), (2, 1));
         assert_eq!((totals.bytes_from_clients, totals.bytes_to_clients), (3, 42));
+        let rejected: Vec<_> = totals.rejected().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(rejected, [(Rejection::ProxyHeaderTimeout, 2)]);
         assert_eq!(totals.refused().collect::<Vec<_>>(), [(404, 2), (431, 1)]);
     }
 

@@ -1,6 +1,7 @@
 //! One worker's side of one backend: the pools of its endpoints, and what the backend's settings say of them.
 
-use super::breaker::{Load, Opening};
+use super::breaker::{Load, Opening, Waiting};
+use super::http2::{Awaited, Terms};
 use super::pick::pick;
 use super::pool::{Lease, Pool};
 use crate::plan::{Available, CircuitBreaker, Endpoint, Upstream};
@@ -99,10 +100,32 @@ impl Backend {
 
     /// Whether a connection to `pool`'s endpoint may be opened. Where there are too many, one that is idle at another
     /// endpoint is closed for it, so that no endpoint goes without because others were there first.
-    pub fn opening(&self, pool: &Rc<Pool>) -> Option<Opening> {
+    pub fn opening(&self, pool: &Rc<Pool>) -> Option<(Waiting, Opening)> {
+        Some((self.load.wait(self.breaker)?, self.begin(pool)?))
+    }
+
+    /// A stream on an HTTP/2 connection to `pool`'s endpoint, if there is one with room for it that is neither too old
+    /// nor has carried enough.
+    pub fn stream(&self, pool: &Rc<Pool>, now_ms: u64) -> Option<Lease> {
+        pool.stream(|wear| wear.is_worn(self.max_age_ms, self.max_requests, now_ms), now_ms)
+    }
+
+    /// Waits for an HTTP/2 connection to `pool`'s endpoint: for one that others wait for already and that will have
+    /// room, or for another, as `terms` say. `None` where more must not wait, or more connections must not be.
+    pub fn await_connection(&self, pool: &Rc<Pool>, terms: Terms, now_ms: u64) -> Option<(Waiting, Awaited)> {
+        let waiting = self.load.wait(self.breaker)?;
+        let awaited = match pool.join() {
+            Some(awaited) => awaited,
+            None => pool.open(self.begin(pool)?, terms, now_ms),
+        };
+        Some((waiting, awaited))
+    }
+
+    fn begin(&self, pool: &Rc<Pool>) -> Option<Opening> {
         self.load.begin(self.breaker, || {
             let mut others = self.all.iter().filter(|other| !Rc::ptr_eq(other, pool));
-            others.any(|other| other.close_oldest())
+            // What is idle here is somebody else's, or it would have been used.
+            others.any(|other| other.close_oldest()) || pool.close_oldest()
         })
     }
 

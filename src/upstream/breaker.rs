@@ -12,24 +12,36 @@ use std::rc::Rc;
 pub(super) struct Load {
     open: Cell<u32>,
     opening: Cell<u32>,
+    waiting: Cell<u32>,
 }
 
 /// Says that a connection is being opened, for as long as it lives.
 #[derive(Debug)]
 pub struct Opening(Rc<Load>);
 
+/// Says that a request waits for a connection to be opened, for as long as it lives.
+#[derive(Debug)]
+pub struct Waiting(Rc<Load>);
+
 /// Says that a connection is open, for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Open(Rc<Load>);
 
 impl Load {
-    /// Begins to open a connection, unless `breaker` has it that there are too many, or too many that wait for one.
-    /// `make_room` closes a connection that nobody uses; whether there was one.
-    pub(super) fn begin(self: &Rc<Self>, breaker: CircuitBreaker, make_room: impl FnOnce() -> bool) -> Option<Opening> {
-        let (open, opening) = (self.open.get(), self.opening.get());
-        if breaker.max_pending_requests.is_some_and(|most| opening >= most) {
+    /// Begins to wait for a connection, unless `breaker` has it that too many do.
+    pub(super) fn wait(self: &Rc<Self>, breaker: CircuitBreaker) -> Option<Waiting> {
+        let waiting = self.waiting.get();
+        if breaker.max_pending_requests.is_some_and(|most| waiting >= most) {
             return None;
         }
+        self.waiting.set(waiting + 1);
+        Some(Waiting(Rc::clone(self)))
+    }
+
+    /// Begins to open a connection, unless `breaker` has it that there are too many. `make_room` closes one that nobody
+    /// uses; whether there was one.
+    pub(super) fn begin(self: &Rc<Self>, breaker: CircuitBreaker, make_room: impl FnOnce() -> bool) -> Option<Opening> {
+        let (open, opening) = (self.open.get(), self.opening.get());
         if breaker.max_connections.is_some_and(|most| open + opening >= most) && !make_room() {
             return None;
         }
@@ -47,6 +59,12 @@ impl Load {
 impl Drop for Opening {
     fn drop(&mut self) {
         self.0.opening.set(self.0.opening.get() - 1);
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
 
@@ -79,10 +97,11 @@ mod tests {
     fn those_that_wait_for_a_connection_have_a_ceiling_of_their_own() {
         let load = Rc::new(Load::default());
         let breaker = CircuitBreaker { max_pending_requests: Some(1), ..CircuitBreaker::default() };
-        let waits = load.begin(breaker, || false).expect("nobody waits");
+        let waits = load.wait(breaker).expect("nobody waits");
         let _open = load.opened();
-        assert!(load.begin(breaker, || true).is_none());
+        assert!(load.wait(breaker).is_none());
+        assert!(load.begin(breaker, || true).is_some(), "connections have no ceiling");
         drop(waits);
-        assert!(load.begin(breaker, || false).is_some());
+        assert!(load.wait(breaker).is_some());
     }
 }

@@ -9,12 +9,14 @@ mod breaker;
 mod connect;
 mod discovery;
 mod health;
+mod http2;
 mod pick;
 mod pool;
 
 pub use backend::{Backend, Seat};
-pub use breaker::Opening;
+pub use breaker::{Opening, Waiting};
 pub use connect::ConnectError;
 pub use discovery::{Discovered, Discovery};
 pub use health::{Conditions, Watch};
+pub use http2::{Awaited, Terms};
 pub use pool::{Lease, Pending, Pool, Pools};

@@ -2,7 +2,7 @@
 
 use super::{check_text, edited};
 use serin::cli::check;
-use serin::plan::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
+use serin::plan::{CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, Protocol, SuccessRate, Upstream};
 use std::time::Duration;
 
 const CANARY: &str = "endpoints: { static: [\"10.0.0.1:8004\"] }";
@@ -34,10 +34,10 @@ fn everything_is_off_and_half_is_enough_unless_something_else_is_said() {
 }
 
 #[test]
-fn a_health_check_needs_its_path_alone() {
+fn a_health_check_needs_its_question_alone() {
     let seconds = Duration::from_secs;
     let default = HealthCheck {
-        path: "/healthz?deep=1".into(),
+        question: HealthQuestion::Get("/healthz?deep=1".into()),
         interval: seconds(5),
         timeout: seconds(1),
         healthy_threshold: 2,
@@ -45,9 +45,18 @@ fn a_health_check_needs_its_path_alone() {
     };
     assert_eq!(upstream("health: { path: \"/healthz?deep=1\" }").health, Some(default.clone()));
     let all = "path: /h, interval: 250ms, timeout: 2s, healthyThreshold: 1, unhealthyThreshold: 7";
-    let (interval, timeout) = (Duration::from_millis(250), seconds(2));
-    let expected = HealthCheck { path: "/h".into(), interval, timeout, healthy_threshold: 1, unhealthy_threshold: 7 };
+    let expected = HealthCheck {
+        question: HealthQuestion::Get("/h".into()),
+        interval: Duration::from_millis(250),
+        timeout: seconds(2),
+        healthy_threshold: 1,
+        unhealthy_threshold: 7,
+    };
     assert_eq!(upstream(&format!("health: {{ {all} }}")).health, Some(expected));
+    for (keys, service) in [("{}", ""), ("{ service: \"\" }", ""), ("{ service: shop.v1.Orders }", "shop.v1.Orders")] {
+        let question = upstream(&format!("health: {{ grpc: {keys} }}")).health.unwrap().question;
+        assert_eq!(question, HealthQuestion::Grpc(service.into()));
+    }
 }
 
 #[test]
@@ -82,9 +91,21 @@ fn ceilings_ages_and_thresholds_are_read() {
 }
 
 #[test]
+fn a_backend_speaks_http_1_unless_it_is_said_to_speak_http_2() {
+    let protocol = |keys: &str| check_text(&with(keys)).unwrap().backends[1].protocol;
+    assert_eq!(check_text(super::GOOD).unwrap().backends[1].protocol, Protocol::Http1);
+    assert_eq!(protocol("protocol: http1"), Protocol::Http1);
+    assert_eq!(protocol("protocol: http2, tls: {}, health: { path: / }"), Protocol::Http2);
+}
+
+#[test]
 fn what_is_wrong_is_refused_alone() {
     for (keys, expected) in [
         ("health: {}", "`path` is missing"),
+        ("health: { path: /, grpc: {} }", "both `path` and `grpc`"),
+        ("health: { grpc: }", "`path` is missing"),
+        ("health: { grpc: orders }", "expected a mapping"),
+        ("health: { grpc: { name: orders } }", "unknown key `name`"),
         ("health: { path: healthz }", "`healthz` is no path"),
         ("health: { path: \"/a b\" }", "`/a b` is no path"),
         ("health: { path: \"/a#b\" }", "`/a#b` is no path"),
@@ -106,6 +127,9 @@ fn what_is_wrong_is_refused_alone() {
         ("circuitBreaker: { maxPending: 1 }", "unknown key `maxPending`"),
         ("slowStart: 10ms", "`slowStart` cannot be 10ms"),
         ("maxConnectionAge: off", "a duration is a number and a unit"),
+        ("protocol: http2, proxyProtocol: v1", "`proxyProtocol` with `protocol: http2`"),
+        ("protocol: h2", "unknown value `h2`"),
+        ("protocol: [http2]", "expected"),
         ("maxRequestsPerConnection: 0", "`maxRequestsPerConnection` cannot be 0"),
     ] {
         let lines = check_text(&with(keys)).expect_err(expected).lines();
@@ -117,11 +141,12 @@ fn what_is_wrong_is_refused_alone() {
 fn the_summary_tells_them_in_words_and_says_nothing_of_a_backend_without() {
     let dir = tempfile::TempDir::new().unwrap();
     let file = dir.path().join("serin.yaml");
-    let keys = "health: { path: /healthz }, outlierDetection: { successRate: {} }, panicThreshold: 20%, slowStart: 30s, \
+    let keys = "protocol: http2, health: { path: /healthz }, outlierDetection: { successRate: {} }, panicThreshold: 20%, slowStart: 30s, \
         circuitBreaker: { maxConnections: 10, maxRequests: 20 }, maxConnectionAge: 10m, maxRequestsPerConnection: 1000";
     std::fs::write(&file, with(keys)).unwrap();
     let summary = check::run(&file, false).stdout;
     let expected = "backend canary
+  speaks    http2
   asks      GET /healthz every 5s, for 1s at most; out after 3 bad answers, back after 2 good ones
   ejects    after 5 failures in a row, for 30s and longer, 50% of the endpoints at most
             or 1.9 deviations below the mean success rate of 5 with 100 requests or more in 10s
@@ -132,4 +157,17 @@ fn the_summary_tells_them_in_words_and_says_nothing_of_a_backend_without() {
 ";
     assert!(summary.contains(expected), "{summary}");
     assert!(!summary.contains("backend stable"), "{summary}");
+}
+
+#[test]
+fn the_summary_says_whom_grpcs_health_service_is_asked_about() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("serin.yaml");
+    for (keys, expected) in
+        [("{}", "gRPC's health service every 5s"), ("{ service: a.B }", "gRPC's health service about a.B every 5s")]
+    {
+        std::fs::write(&file, with(&format!("health: {{ grpc: {keys} }}"))).unwrap();
+        let summary = check::run(&file, false).stdout;
+        assert!(summary.contains(&format!("  asks      {expected}")), "{summary}");
+    }
 }

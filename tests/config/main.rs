@@ -2,7 +2,9 @@
 
 mod backends;
 mod examples;
+mod grpc;
 mod meaning;
+mod proxy_protocol;
 mod refusals;
 mod reports;
 mod robust;

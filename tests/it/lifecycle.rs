@@ -1,13 +1,13 @@
 //! How the process starts, and how it leaves.
 
-use crate::harness::{Backend, Client, Process, Serin, complete, eventually, everything_to, front_with};
+use crate::harness::{Backend, Client, Metronome, Process, Serin, complete, eventually, everything_to, front_with};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const QUICK: &str = "drain: { grace: 400ms, timeout: 5s }";
+const GRACE: Duration = Duration::from_secs(2);
 
 fn ready(serin: &Serin) -> Option<u16> {
     serin.try_admin("GET", "/readyz").ok().map(|r| r.status)
@@ -16,20 +16,21 @@ fn ready(serin: &Serin) -> Option<u16> {
 #[test]
 fn a_term_signal_fails_readiness_at_once_and_accepts_for_the_grace_time() {
     for signal in ["TERM", "INT"] {
-        let (mut serin, _backend) = front_with(QUICK, |conn| conn.reply_to_all(OK));
+        let drain = format!("drain: {{ grace: {}s, timeout: 9s }}", GRACE.as_secs());
+        let (mut serin, _backend) = front_with(&drain, |conn| conn.reply_to_all(OK));
         let mut old = serin.client();
         assert_eq!(old.get("/").status, 200);
         let began = Instant::now();
         serin.signal(signal);
         eventually("it is not ready", || ready(&serin) == Some(503));
-        assert!(began.elapsed() < Duration::from_millis(350), "{:?}", began.elapsed());
+        assert!(began.elapsed() < GRACE / 2, "{:?}", began.elapsed());
         assert_eq!(serin.admin("GET", "/healthz").status, 200, "alive all the same");
         assert_eq!(serin.client().get("/").status, 200, "those who have not heard of it yet are served");
         assert_eq!(old.get("/").status, 200);
         let exit = serin.exit();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(began.elapsed() >= Duration::from_millis(380), "the grace time was kept: {:?}", began.elapsed());
-        assert!(exit.after < Duration::from_secs(3), "nothing was in flight: {:?}", exit.after);
+        assert!(began.elapsed() + Duration::from_millis(20) >= GRACE, "the grace time was kept: {:?}", began.elapsed());
+        assert!(exit.after < GRACE + Duration::from_secs(4), "nothing was in flight: {:?}", exit.after);
         assert!(Client::try_connect(serin.address()).is_err());
     }
 }
@@ -89,7 +90,7 @@ fn a_second_signal_ends_the_process_at_once() {
     eventually("it is not ready", || ready(&serin) == Some(503));
     serin.signal("TERM");
     let exit = serin.exit();
-    assert!(exit.after < Duration::from_secs(1), "{:?}", exit.after);
+    assert!(exit.after < Duration::from_secs(5), "the grace time is a minute: {:?}", exit.after);
     assert_ne!(exit.code, Some(0), "requests were cut, and the code says so");
 }
 
@@ -168,7 +169,7 @@ fn idle_connections_do_not_hold_the_process() {
     serin.signal("TERM");
     let exit = serin.exit();
     assert_eq!(exit.code, Some(0));
-    assert!(exit.after < Duration::from_secs(3), "{:?}", exit.after);
+    assert!(exit.after < Duration::from_secs(6), "{:?}", exit.after);
     for client in &mut idle {
         client.assert_closed();
     }
@@ -273,13 +274,15 @@ fn the_number_of_workers_is_the_flags_then_the_environments() {
 fn it_is_ready_soon_after_its_start() {
     let backend = Backend::replying(OK);
     let config = everything_to(backend.address());
+    let metronome = Metronome::start();
     let times = (0..5).map(|_| {
         let began = Instant::now();
         let _serin = Serin::start(&config);
-        began.elapsed()
+        let ready = Instant::now();
+        (ready - began).saturating_sub(metronome.lateness(began, ready))
     });
     let best = times.min().expect("five of them");
-    // The budget of 100 ms is the release build's; a debug build on a busy machine gets more.
+    // The budget of 100 ms is the release build's; a debug build gets more, and what the machine itself was late.
     assert!(best < Duration::from_millis(500), "{best:?}");
 }
 

@@ -2,11 +2,15 @@
 
 mod endpoints;
 mod events;
+mod grpc;
 mod harness;
 mod harness_tests;
+mod hostile;
 mod http2;
+mod http2_backends;
 mod judge;
 mod lifecycle;
+mod proxy_protocol;
 mod reload;
 mod rollout;
 mod split;

@@ -1,6 +1,6 @@
 //! The file changes and nobody notices, except for what it says.
 
-use crate::harness::{Client, Layout, Load, Serin, Service, eventually};
+use crate::harness::{Client, Layout, Load, Metronome, Serin, Service, eventually};
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -106,8 +106,8 @@ fn a_bad_file_is_reported_with_its_place() {
 }
 
 /// From the file's swap to the last request that a worker still sent by the old plan, over many edits on connections
-/// to all workers. The median is held to the budget, so that one slice that another test took from us is no failure;
-/// the worst is held to five times as much.
+/// to all workers. The median is held to the budget, the worst to five times as much; what the machine itself was late
+/// in the meantime is not the proxy's.
 #[test]
 fn a_weight_edit_reaches_every_worker_within_100_ms() {
     const EDITS: u32 = 21;
@@ -115,6 +115,7 @@ fn a_weight_edit_reaches_every_worker_within_100_ms() {
     let mut serin = Serin::start(&weighted(&a, &b, (1, 0)));
     // Sixteen connections: that both workers have some is all but certain.
     let load = Load::start(serin.address(), 16, Duration::from_millis(2));
+    let metronome = Metronome::start();
     let mut swaps = Vec::new();
     for n in 1..=EDITS {
         let config = weighted(&a, &b, if n % 2 == 1 { (0, n) } else { (n, 0) });
@@ -136,7 +137,8 @@ fn a_weight_edit_reaches_every_worker_within_100_ms() {
         .map(|(n, window)| {
             let old = if n % 2 == 0 { "a" } else { "b" };
             let late = report.sent.iter().filter(|(at, by)| by == old && (window[0]..window[1]).contains(at));
-            late.map(|(at, _)| *at - window[0]).max().unwrap_or_default()
+            let last = late.map(|(at, _)| *at).max().unwrap_or(window[0]);
+            (last - window[0]).saturating_sub(metronome.lateness(window[0], last))
         })
         .collect();
     delays.sort();
@@ -238,14 +240,8 @@ fn endpoints_that_go_are_drained_and_those_that_stay_keep_their_connections() {
     eventually("both are in use", || a.requests() > 50 && b.requests() > 50);
     let kept = a.connections();
     serin.reload(&config(&[&a, &c]));
-    // A worker takes the new plan up with its next request, and what it had sent before may still be on its way: from
-    // the first moment on at which nothing came for a while, nothing comes any more.
-    let mut last = b.requests();
-    eventually("the one that is gone is left alone", || {
-        let (before, until) = (std::mem::replace(&mut last, b.requests()), c.requests() + 50);
-        eventually("the new one is in use", || c.requests() > until);
-        before == last && last == b.requests()
-    });
+    // What had been sent before may still be on its way.
+    load.turnover();
     let (gone, b_connections, until) = (b.requests(), b.connections(), c.requests() + 200);
     eventually("the new one is in use", || c.requests() > until);
     assert_eq!((b.requests(), b.connections()), (gone, b_connections));

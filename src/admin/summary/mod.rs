@@ -9,7 +9,10 @@ mod upstream;
 
 use super::ConfigView;
 use crate::config::{format_duration, format_size};
+use crate::net::IpNet;
+use crate::net::proxy_protocol::Version;
 use crate::plan::{Backend, Endpoints, Plan, Rule, RuleId, Store};
+use crate::stats::GrpcStatus;
 use rollout::rollout;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,7 +23,14 @@ pub(super) fn of(config: &ConfigView) -> Value {
     let bound = |name: &str| config.listeners.iter().find(|(open, _)| **open == *name).map(|(_, address)| address);
     let listeners = plan.listeners.iter().map(|listener| {
         let tls = listener.tls.as_ref().map(tls::server);
-        json!({ "name": listener.name, "address": listener.address, "tls": tls, "bound": bound(&listener.name) })
+        let from = (!listener.proxies.is_empty()).then(|| json!({ "from": networks(&listener.proxies) }));
+        json!({
+            "name": listener.name,
+            "address": listener.address,
+            "tls": tls,
+            "proxyProtocol": from,
+            "bound": bound(&listener.name),
+        })
     });
     let admin = &plan.admin;
     json!({
@@ -65,7 +75,12 @@ pub(super) fn of(config: &ConfigView) -> Value {
             Store::BesideConfig => Value::Null,
         },
         "dns": { "nameservers": plan.dns.nameservers },
+        "grpc": { "failureStatuses": plan.grpc.failures.iter().map(GrpcStatus::name).collect::<Vec<_>>() },
     })
+}
+
+fn networks(networks: &[IpNet]) -> Vec<String> {
+    networks.iter().map(ToString::to_string).collect()
 }
 
 fn timeout(timeout: Option<Duration>) -> String {
@@ -79,6 +94,7 @@ fn backend(backend: &Backend) -> Value {
     };
     let tls = backend.tls.as_ref().map(tls::backend);
     let mut shown = json!({ "name": backend.name, "version": backend.version, "endpoints": endpoints, "tls": tls });
+    shown["proxyProtocol"] = backend.proxy_protocol.map(Version::label).into();
     upstream::add(&mut shown, backend);
     shown
 }

@@ -1,7 +1,7 @@
 //! How a backend is kept well, in the config's own keys: a part of the config as the API shows it.
 
 use crate::config::{format_duration, format_ratio};
-use crate::plan::{Backend, HealthCheck, OutlierDetection};
+use crate::plan::{Backend, HealthCheck, HealthQuestion, OutlierDetection};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(super) fn add(shown: &mut Value, backend: &Backend) {
     let upstream = &backend.upstream;
     let duration = |duration: Option<Duration>| duration.map(format_duration);
+    shown["protocol"] = backend.protocol.label().into();
     shown["health"] = upstream.health.as_ref().map(health).into();
     shown["outlierDetection"] = upstream.outliers.as_ref().map(outliers).into();
     shown["panicThreshold"] = format_ratio(upstream.panic_threshold).into();
@@ -23,13 +24,17 @@ pub(super) fn add(shown: &mut Value, backend: &Backend) {
 }
 
 fn health(health: &HealthCheck) -> Value {
-    json!({
-        "path": health.path,
+    let mut shown = json!({
         "interval": format_duration(health.interval),
         "timeout": format_duration(health.timeout),
         "healthyThreshold": health.healthy_threshold,
         "unhealthyThreshold": health.unhealthy_threshold,
-    })
+    });
+    match &health.question {
+        HealthQuestion::Get(path) => shown["path"] = (**path).into(),
+        HealthQuestion::Grpc(service) => shown["grpc"] = json!({ "service": service }),
+    }
+    shown
 }
 
 fn outliers(outliers: &OutlierDetection) -> Value {

@@ -2,7 +2,8 @@
 
 use super::table::Table;
 use crate::config::{defaults, format_duration, format_size};
-use crate::plan::{Plan, Store};
+use crate::plan::{Grpc, Plan, Store};
+use crate::stats::GrpcStatus;
 use std::time::Duration;
 
 /// Where state lives, and what differs from the defaults.
@@ -19,12 +20,17 @@ pub(super) fn settings(plan: &Plan) -> String {
     }
     let other = differences(plan);
     if other.is_empty() {
-        table.row("settings", ["limits, http2, timeouts, headers and drain are the defaults"]);
+        table.row("settings", ["limits, http2, timeouts, headers, drain and grpc are the defaults"]);
     }
     for (what, now, default) in other {
         table.row("settings", [what, &now, &format!("(default {default})")]);
     }
     table.to_string()
+}
+
+fn statuses(grpc: Grpc) -> String {
+    let names: Vec<_> = grpc.failures.iter().map(GrpcStatus::name).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
 /// Each setting that is not the default: its key, what it is, what the default is.
@@ -59,6 +65,7 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
         ("headers.forwarded", headers.forwarded.to_string(), of_headers.forwarded.to_string()),
         ("drain.grace", format_duration(drain.grace), format_duration(of_drain.grace)),
         ("drain.timeout", format_duration(drain.timeout), format_duration(of_drain.timeout)),
+        ("grpc.failureStatuses", statuses(plan.grpc), statuses(Grpc::default())),
     ];
     rows.into_iter().filter(|(_, now, default)| now != default).collect()
 }

@@ -2,7 +2,8 @@
 
 use super::table::Table;
 use crate::config::{format_duration, format_ratio};
-use crate::plan::{Backend, CircuitBreaker, HealthCheck, OutlierDetection, Upstream};
+use crate::net::proxy_protocol::Version;
+use crate::plan::{Backend, CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, Protocol, Upstream};
 
 /// What the file says of `backend` beyond its endpoints; `None` when that is nothing.
 pub(super) fn in_words(backend: &Backend) -> Option<String> {
@@ -10,7 +11,11 @@ pub(super) fn in_words(backend: &Backend) -> Option<String> {
     let default = Upstream::default();
     let panic = (upstream.panic_threshold.to_bits() != default.panic_threshold.to_bits())
         .then(|| format!("below {} of the endpoints", format_ratio(upstream.panic_threshold)));
+    let speaks = (backend.protocol != Protocol::default()).then(|| backend.protocol.label().into());
+    let proxied = |version: Version| format!("the client's address in a PROXY header, {}", version.label());
     let rows = [
+        ("  speaks", speaks),
+        ("  tells", backend.proxy_protocol.map(proxied)),
         ("  asks", upstream.health.as_ref().map(health)),
         ("  ejects", upstream.outliers.as_ref().map(outliers)),
         ("  ejects", upstream.outliers.as_ref().and_then(success_rate)),
@@ -34,9 +39,13 @@ pub(super) fn in_words(backend: &Backend) -> Option<String> {
 }
 
 fn health(health: &HealthCheck) -> String {
+    let question = match &health.question {
+        HealthQuestion::Get(path) => format!("GET {path}"),
+        HealthQuestion::Grpc(service) if service.is_empty() => "gRPC's health service".into(),
+        HealthQuestion::Grpc(service) => format!("gRPC's health service about {service}"),
+    };
     format!(
-        "GET {} every {}, for {} at most; out after {} bad answers, back after {} good ones",
-        health.path,
+        "{question} every {}, for {} at most; out after {} bad answers, back after {} good ones",
         format_duration(health.interval),
         format_duration(health.timeout),
         health.unhealthy_threshold,

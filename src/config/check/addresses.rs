@@ -21,9 +21,10 @@ impl Check<'_> {
                 names.declare(name, raw.name.place, index, self);
             }
             let tls = self.server_tls(raw.tls.as_ref());
+            let proxies = self.proxies(raw.proxy_protocol.as_ref());
             let address = self.free_address(&raw.address, at.place, &taken)?;
             taken.push((address, raw.address.place));
-            Some(Listener { name: name?, address, tls: tls? })
+            Some(Listener { name: name?, address, tls: tls?, proxies: proxies? })
         }));
         (listeners, taken)
     }

@@ -5,7 +5,7 @@ use super::{Check, all};
 use crate::config::at::At;
 use crate::config::problem::Problem;
 use crate::config::raw;
-use crate::plan::{Backend, Endpoints};
+use crate::plan::{Backend, Endpoints, Protocol};
 use std::sync::Arc;
 
 /// The backends as far as they are right, and the names under which others refer to them.
@@ -36,7 +36,23 @@ impl Check<'_> {
                 }
             };
             let tls = self.backend_tls(raw.tls.as_ref(), endpoints.as_ref());
-            Some(Backend { name: name?, version: version?, endpoints: endpoints?, tls: tls?, upstream: upstream? })
+            let protocol = raw.protocol.as_ref().map_or(Some(Protocol::Http1), |at| at.get().map(|p| protocol_of(*p)));
+            let proxy_protocol = Self::proxy_protocol(raw.proxy_protocol.as_ref());
+            if let (Some(Protocol::Http2), Some(_), Some(at)) = (protocol, proxy_protocol, &raw.proxy_protocol) {
+                let problem = Problem::new(at.place, "`proxyProtocol` with `protocol: http2`");
+                let problem = problem.label("tells one client's address a connection, which requests of many share");
+                self.report(problem.help("`X-Forwarded-For` tells it with each request"));
+                return None;
+            }
+            Some(Backend {
+                name: name?,
+                version: version?,
+                endpoints: endpoints?,
+                tls: tls?,
+                protocol: protocol?,
+                proxy_protocol,
+                upstream: upstream?,
+            })
         }));
         backends
     }
@@ -56,5 +72,12 @@ impl Check<'_> {
         let problem = Problem::new(at.place, format!("`{key}` is empty, too long, or has control characters in it"));
         self.report(problem.label("1 to 128 bytes of text"));
         None
+    }
+}
+
+fn protocol_of(written: raw::Protocol) -> Protocol {
+    match written {
+        raw::Protocol::Http1 => Protocol::Http1,
+        raw::Protocol::Http2 => Protocol::Http2,
     }
 }

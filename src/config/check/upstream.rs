@@ -2,11 +2,13 @@
 
 use super::Check;
 use crate::config::at::At;
+use crate::config::node::Place;
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::units;
-use crate::plan::{CircuitBreaker, HealthCheck, OutlierDetection, SuccessRate, Upstream};
+use crate::plan::{CircuitBreaker, HealthCheck, HealthQuestion, OutlierDetection, SuccessRate, Upstream};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Closer together, checks would be a load of their own.
@@ -16,6 +18,7 @@ const EJECTION: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration
 const LIFE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3_600);
 /// Longer is written by mistake.
 const MOST: usize = 1_000_000;
+const LONGEST_SERVICE: usize = 1_024;
 
 impl Check<'_> {
     pub(super) fn upstream(self, raw: &raw::Backend) -> Option<Upstream> {
@@ -47,25 +50,55 @@ impl Check<'_> {
 
     fn health(self, at: &At<raw::HealthCheck>) -> Option<HealthCheck> {
         let raw = at.get()?;
-        let path = raw.path.need("path", at.place, self.problems).and_then(|path| {
-            let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-            if !is_path {
-                let problem = Problem::new(raw.path.place, format!("`{}` is no path", path.escape_debug()));
-                self.report(problem.label("begins with `/`, other characters percent-encoded, as in `/healthz`"));
-            }
-            is_path.then(|| path.as_str().into())
-        });
+        let question = self.health_question(raw, at.place);
         let interval = self.time("interval", raw.interval.as_ref(), Duration::from_secs(5), INTERVAL);
         let timeout = self.time("timeout", raw.timeout.as_ref(), Duration::from_secs(1), TIMEOUT);
         let healthy_threshold = self.number("healthyThreshold", raw.healthy_threshold.as_ref(), 2, 1..=100);
         let unhealthy_threshold = self.number("unhealthyThreshold", raw.unhealthy_threshold.as_ref(), 3, 1..=100);
         Some(HealthCheck {
-            path: path?,
+            question: question?,
             interval: interval?,
             timeout: timeout?,
             healthy_threshold: healthy_threshold?,
             unhealthy_threshold: unhealthy_threshold?,
         })
+    }
+
+    fn health_question(self, raw: &raw::HealthCheck, owner: Place) -> Option<HealthQuestion> {
+        match (&raw.path, &raw.grpc) {
+            (Some(path), None) => self.health_path(path).map(HealthQuestion::Get),
+            (None, Some(grpc)) => self.health_service(grpc).map(HealthQuestion::Grpc),
+            (Some(path), Some(grpc)) => {
+                let problem = Problem::new(grpc.place, "both `path` and `grpc`");
+                self.report(problem.label("only one of them").also(path.place, "already said here"));
+                None
+            }
+            (None, None) => {
+                self.report(Problem::new(owner, "`path` is missing").label("needs `path`, or `grpc`"));
+                None
+            }
+        }
+    }
+
+    fn health_path(self, at: &At<String>) -> Option<Arc<str>> {
+        let path = at.need("path", at.place, self.problems)?;
+        let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        if !is_path {
+            let problem = Problem::new(at.place, format!("`{}` is no path", path.escape_debug()));
+            self.report(problem.label("begins with `/`, other characters percent-encoded, as in `/healthz`"));
+        }
+        is_path.then(|| path.as_str().into())
+    }
+
+    fn health_service(self, at: &At<raw::GrpcHealth>) -> Option<Arc<str>> {
+        let Some(service) = &at.need("grpc", at.place, self.problems)?.service else { return Some("".into()) };
+        let name = service.need("service", service.place, self.problems)?;
+        let fits = name.len() <= LONGEST_SERVICE;
+        if !fits {
+            let problem = Problem::new(service.place, format!("`service` has {} bytes", name.len()));
+            self.report(problem.label(format!("at most {LONGEST_SERVICE}")));
+        }
+        fits.then(|| name.as_str().into())
     }
 
     fn outliers(self, at: &At<raw::OutlierDetection>) -> Option<OutlierDetection> {

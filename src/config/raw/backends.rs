@@ -5,14 +5,27 @@ use crate::config::at::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Asks every endpoint how it is: a `GET` over HTTP/1.1 on a connection of its own. An answer from 200 to 399 is a good
-/// one.
+/// What is spoken to a backend.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Protocol {
+    /// HTTP/1.1: one request at a time on a connection.
+    Http1,
+    /// HTTP/2: many requests at a time on a connection. With `tls` the endpoints have to choose `h2` by ALPN; in clear
+    /// they have to expect HTTP/2 from the first byte on.
+    Http2,
+}
+
+/// Asks every endpoint how it is, on a connection of its own: either with `path`, by a `GET` over the backend's protocol,
+/// to which an answer from 200 to 399 is a good one, or with `grpc`, by gRPC's health service, to which `SERVING` is.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct HealthCheck {
     /// What is asked for, as in `/healthz`.
     #[schemars(regex(pattern = r"^/[!-~]*$"))]
-    pub(in crate::config) path: At<String>,
+    pub(in crate::config) path: Option<At<String>>,
+    /// Asks by `grpc.health.v1.Health/Check`, over HTTP/2.
+    pub(in crate::config) grpc: Option<At<GrpcHealth>>,
     /// From one question to the next, a tenth more or less. Default `5s`.
     pub(in crate::config) interval: Option<At<DurationText>>,
     /// For one answer. Default `1s`.
@@ -23,6 +36,15 @@ pub(in crate::config) struct HealthCheck {
     /// How many bad answers in a row take an endpoint out. Default 3.
     #[schemars(range(min = 1, max = 100))]
     pub(in crate::config) unhealthy_threshold: Option<At<u64>>,
+}
+
+/// What gRPC's health service is asked about; `{}` for the server as a whole.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct GrpcHealth {
+    /// A service's full name, as in `shop.v1.Orders`. Default: the server as a whole.
+    #[schemars(length(max = 1_024))]
+    pub(in crate::config) service: Option<At<String>>,
 }
 
 /// Ejects endpoints whose requests fail: 5xx, connections refused, broken or too slow to open, answers that come too

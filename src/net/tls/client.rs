@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub struct Connector {
     config: Arc<ClientConfig>,
+    /// The same, for those who speak HTTP/2.
+    http2: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
 }
 
@@ -38,7 +40,9 @@ impl Connector {
             }
         };
         config.alpn_protocols = super::offer(&[super::HTTP1]);
-        Ok(Self { config: Arc::new(config), name })
+        let mut http2 = config.clone();
+        http2.alpn_protocols = super::offer(&[super::HTTP2]);
+        Ok(Self { config: Arc::new(config), http2: Arc::new(http2), name })
     }
 
     /// Does the handshake on `socket`, which is connected to `address`.
@@ -46,8 +50,25 @@ impl Connector {
     /// # Errors
     /// When the two do not agree, or the peer is not who it should be.
     pub async fn connect(&self, socket: TcpStream, address: IpAddr) -> io::Result<Box<Tls>> {
+        self.handshake(&self.config, socket, address).await
+    }
+
+    /// The same, to speak HTTP/2 then.
+    ///
+    /// # Errors
+    /// The same; and [`Unsupported`](io::ErrorKind::Unsupported) when the peer has not chosen HTTP/2.
+    pub async fn connect_http2(&self, socket: TcpStream, address: IpAddr) -> io::Result<Box<Tls>> {
+        let tls = self.handshake(&self.http2, socket, address).await?;
+        // A peer that knows nothing of ALPN says nothing, and then speaks HTTP/1.1 (RFC 9113 section 3.2).
+        if tls.protocol() == Some(super::HTTP2) {
+            return Ok(tls);
+        }
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the endpoint did not choose HTTP/2 (`h2` by ALPN)"))
+    }
+
+    async fn handshake(&self, config: &Arc<ClientConfig>, socket: TcpStream, address: IpAddr) -> io::Result<Box<Tls>> {
         let name = self.name.clone().unwrap_or_else(|| ServerName::IpAddress(address.into()));
-        let tls = Tls::client(socket, Arc::clone(&self.config), name);
+        let tls = Tls::client(socket, Arc::clone(config), name);
         let mut tls = tls.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         poll_fn(|cx| tls.poll_handshake(cx)).await?;
         Ok(tls)

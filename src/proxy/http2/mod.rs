@@ -65,5 +65,6 @@ fn handshake(worker: &Worker, transport: Transport) -> Handshake<Transport, Byte
         .max_frame_size(FRAME)
         .max_header_list_size(narrow(limits.bytes + FIELD_OVERHEAD * limits.fields))
         .max_send_buffer_size(SEND_BUFFER)
+        .enable_connect_protocol()
         .handshake(transport)
 }

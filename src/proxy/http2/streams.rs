@@ -60,18 +60,15 @@ impl Streams {
         tokio::task::spawn_local(async move {
             let begun_ms = worker.now_ms();
             client.deadline.watch_here().await;
-            let mut next = forward(&worker, &mut client, arrived).await;
-            if let Next::Tunnel(tunnel) = next {
-                next = tunnel.carry(&worker, &mut client).await;
-            }
-            match next {
-                Next::Cut => {
-                    // What the client can have, it gets: a reset overtakes whatever has not been sent.
-                    tokio::task::yield_now().await;
-                    client.stream.cut();
-                }
-                Next::Close => open.0.guard.borrow_mut().given_up(worker.now_ms() - begun_ms),
-                Next::Request | Next::Linger | Next::Tunnel(_) => {}
+            let next = match forward(&worker, &mut client, arrived).await {
+                Next::Tunnel(tunnel) => tunnel.carry(&worker, &mut client).await,
+                Next::Close => return open.0.guard.borrow_mut().given_up(worker.now_ms() - begun_ms),
+                next => next,
+            };
+            if matches!(next, Next::Cut) {
+                // What the client can have, it gets: a reset overtakes whatever has not been sent.
+                tokio::task::yield_now().await;
+                client.stream.cut();
             }
         });
     }

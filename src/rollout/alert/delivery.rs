@@ -5,8 +5,9 @@
 //! saved first, so that whoever is told and restarts Serin finds the decision; but not for long, because a disk that
 //! hangs is no reason to keep quiet.
 
+use crate::net::https;
+use crate::rollout::call::Client;
 use crate::rollout::call::{self, host};
-use crate::rollout::https::{self, Client};
 use crate::rollout::time::duration_text;
 use crate::store::Saved;
 use bytes::Bytes;

@@ -50,6 +50,8 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         version: version.into(),
         endpoints: Endpoints::Static(Vec::new()),
         tls: None,
+        protocol: crate::plan::Protocol::Http1,
+        proxy_protocol: None,
         upstream: Upstream::default(),
     };
     let with_ids = || rollouts.iter().enumerate();
@@ -103,6 +105,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: crate::plan::Store::BesideConfig,
         dns: crate::plan::Dns::default(),
+        grpc: crate::plan::Grpc::default(),
     })
 }
 
@@ -154,7 +157,7 @@ impl Bench {
         let spec = &self.controller.plan.rollouts[rollout];
         let shards = self.registry.shards(&self.controller.plan.series_key(spec.rule, spec.canary));
         let failure = (code >= 499).then_some(Cause::Status);
-        let exchange = Exchange { code, failure, head: None, duration: Duration::from_millis(10) };
+        let exchange = Exchange { code, failure, grpc: None, head: None, duration: Duration::from_millis(10) };
         (0..count).for_each(|i| shards[i % 2].record(&exchange));
     }
 

@@ -1,8 +1,8 @@
 //! Webhooks at real sockets, and what they receive.
 
 use super::*;
+use crate::net::https;
 use crate::rollout::alert::tests::{breach, decision};
-use crate::rollout::https;
 use crate::rollout::stub::{Stub, answer, nobody};
 use serde_json::{Value, json};
 

@@ -48,6 +48,8 @@ families! {
         "From a request's head to the backend's response head.";
     Failures "serin_failures_total" COUNTER ["route", "rule", "backend", "version", "cause"]
         "Requests that count as the backend's failure, by cause.";
+    GrpcResponses "serin_grpc_responses_total" COUNTER ["route", "rule", "backend", "version", "grpc_status"]
+        "gRPC requests given to a backend, by the status they ended with; none without one, other for one of no name.";
     Fallback "serin_fallback_total" COUNTER ["route", "rule", "backend", "version"]
         "Requests that another backend took because this one had no ready endpoint.";
     Retries "serin_retries_total" COUNTER ["route", "rule", "backend", "version"]
@@ -66,6 +68,8 @@ families! {
         "Bytes that tunnels carried, by the side that sent them: client or upstream.";
     HandshakeFailures "serin_tls_handshake_failures_total" COUNTER ["cause"]
         "Clients' TLS handshakes that came to nothing, by cause; clear-text is no TLS at all.";
+    ConnectionsRejected "serin_rejected_connections_total" COUNTER ["cause"]
+        "Clients' connections that Serin closed before it read anything else from them, by cause.";
     CertificateExpiry "serin_tls_certificate_expiry_seconds" GAUGE ["listener", "backend", "file"]
         "The last second, since 1970, at which a certificate in force is valid; listener is admin for admin.tls.";
     Endpoints "serin_endpoints" GAUGE ["backend", "state"]
@@ -162,9 +166,14 @@ pub(super) fn of_series(series: &[Series]) -> Vec<MetricFamily> {
         let causes = s.totals.failures();
         causes.map(|(cause, n)| Family::Failures.sample(&[&labels(&s.key)[..], &[cause.label()]].concat(), number(n)))
     });
+    let grpc = series.iter().flat_map(|s| {
+        let ends = s.totals.grpc();
+        ends.map(|(end, n)| Family::GrpcResponses.sample(&[&labels(&s.key)[..], &[end.label()]].concat(), number(n)))
+    });
     vec![
         Family::Requests.of(codes),
         Family::Failures.of(failures),
+        Family::GrpcResponses.of(grpc),
         Family::Fallback
             .of(series.iter().map(|s| Family::Fallback.sample(&labels(&s.key), number(s.totals.fallbacks)))),
         Family::Retries.of(series.iter().map(|s| Family::Retries.sample(&labels(&s.key), number(s.totals.retries)))),
@@ -183,6 +192,8 @@ pub(super) fn of_workers(totals: &WorkerTotals) -> Vec<MetricFamily> {
         Family::Connections.of(sides.map(|(side, c)| Family::Connections.sample(&[side], number(c.open())))),
         Family::HandshakeFailures
             .of(totals.handshakes_failed().map(|(why, n)| Family::HandshakeFailures.sample(&[why.label()], number(n)))),
+        Family::ConnectionsRejected
+            .of(totals.rejected().map(|(why, n)| Family::ConnectionsRejected.sample(&[why.label()], number(n)))),
         Family::ConnectionsOpened
             .of(sides.map(|(side, c)| Family::ConnectionsOpened.sample(&[side], number(c.opened)))),
         Family::Tunnels.of([Family::Tunnels.sample(&[], number(totals.tunnels.open()))]),

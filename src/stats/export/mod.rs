@@ -68,7 +68,7 @@ impl Collector for Source {
 mod tests {
     use super::*;
     use crate::net::tls::HandshakeFailure;
-    use crate::stats::{Cause, Exchange, SeriesKey};
+    use crate::stats::{Cause, Exchange, GrpcEnd, GrpcStatus, Rejection, SeriesKey};
     use std::time::Duration;
 
     fn key(version: &str) -> SeriesKey {
@@ -122,6 +122,7 @@ mod tests {
             let exchange = Exchange {
                 code: 503,
                 failure: Some(Cause::Status),
+                grpc: Some(GrpcEnd::Status(GrpcStatus::Unavailable)),
                 head: Some(Duration::from_millis(250)),
                 duration: Duration::from_micros(250_001),
             };
@@ -133,6 +134,7 @@ mod tests {
             format!(r#"serin_requests_total{{{LABELS},code="503"}} 2"#),
             format!(r#"serin_failures_total{{{LABELS},cause="status"}} 2"#),
             format!(r#"serin_failures_total{{{LABELS},cause="reset"}} 0"#),
+            format!(r#"serin_grpc_responses_total{{{LABELS},grpc_status="UNAVAILABLE"}} 2"#),
             format!("serin_retries_total{{{LABELS}}} 1"),
             format!("serin_fallback_total{{{LABELS}}} 1"),
             format!(r#"serin_request_duration_seconds_bucket{{{LABELS},le="0.25"}} 0"#),
@@ -150,7 +152,8 @@ mod tests {
     #[test]
     fn every_family_is_there_with_its_type_and_help_once_something_is_counted() {
         let text = scrape(|counters| {
-            let exchange = Exchange { code: 200, failure: None, head: None, duration: Duration::ZERO };
+            let grpc = Some(GrpcEnd::Status(GrpcStatus::Ok));
+            let exchange = Exchange { code: 200, failure: None, grpc, head: None, duration: Duration::ZERO };
             counters.shards(&key("1"))[0].record(&exchange);
             counters.worker(0).refused(404);
         });
@@ -174,6 +177,7 @@ mod tests {
             worker.tunnelled(7, 9);
             worker.refused(400);
             worker.handshake_failed(HandshakeFailure::ClearText);
+            worker.rejected(Rejection::ConnectionsPerClient);
         });
         for line in [
             r#"serin_connections{side="client"} 1"#,
@@ -187,6 +191,8 @@ mod tests {
             r#"serin_endpoints{backend="canary",state="ready"} 2"#,
             r#"serin_tls_certificate_expiry_seconds{listener="web",backend="",file="/tls/tls.crt"} 1800000000"#,
             r#"serin_tls_handshake_failures_total{cause="clear-text"} 1"#,
+            r#"serin_rejected_connections_total{cause="connections-per-client"} 1"#,
+            r#"serin_rejected_connections_total{cause="proxy-header-timeout"} 0"#,
             r#"serin_endpoints{backend="canary",state="resting"} 1"#,
             r#"serin_endpoints{backend="canary",state="unhealthy"} 4"#,
             r#"serin_endpoints{backend="canary",state="ejected"} 3"#,
@@ -207,7 +213,7 @@ mod tests {
     #[test]
     fn a_name_with_quotes_and_newlines_stays_one_label() {
         let text = scrape(|counters| {
-            let exchange = Exchange { code: 200, failure: None, head: None, duration: Duration::ZERO };
+            let exchange = Exchange { code: 200, failure: None, grpc: None, head: None, duration: Duration::ZERO };
             counters.shards(&key("a\"b\\c\nd"))[0].record(&exchange);
         });
         assert!(text.contains(r#"version="a\"b\\c\nd",code="200"} 1"#), "{text}");

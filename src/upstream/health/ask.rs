@@ -1,11 +1,13 @@
 //! One question put to one endpoint, on a connection of its own that begins as a request's would.
 
+use super::grpc::{ServingStatus, check};
 use crate::http::{HeadLimits, Progress, ResponseHead, slots};
 use crate::net::Stream;
-use crate::plan::Endpoint;
-use crate::upstream::connect::{ConnectError, connect};
+use crate::plan::{Endpoint, HealthQuestion, Protocol};
+use crate::stats::GrpcEnd;
+use crate::upstream::connect::{ConnectError, connect, connect_http2};
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -15,8 +17,8 @@ use tokio::time::timeout;
 pub(super) enum Question {
     /// Whether it takes a connection, which is closed at once.
     Connect,
-    /// What it answers to a `GET` of this path.
-    Get(Arc<str>),
+    /// What a health check asks.
+    Asks(HealthQuestion),
 }
 
 /// Why an endpoint is not well.
@@ -36,13 +38,24 @@ pub(super) enum Unwell {
     NotHttp,
     #[error("the answer is {0}")]
     Status(u16),
+    #[error("HTTP/2: {0}")]
+    Http2(h2::Error),
+    #[error("the answer is not gRPC")]
+    NotGrpc,
+    #[error("the answer ends with the gRPC status {}", .0.label())]
+    Grpc(GrpcEnd),
+    #[error("the answer is not one of gRPC's health service")]
+    NoHealth,
+    #[error("the answer is {0}")]
+    Serving(ServingStatus),
 }
 
 impl From<ConnectError> for Unwell {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Socket(error) => Self::Connect(error),
             ConnectError::Tls(error) => Self::Handshake(error),
+            ConnectError::Socket(error) => Self::Connect(error),
+            other => Self::Connect(io::Error::other(other)),
         }
     }
 }
@@ -58,24 +71,56 @@ pub(super) async fn ask(
     patience: Duration,
     learnt: impl FnOnce(Result<(), Unwell>),
 ) {
-    let answer = timeout(patience, put(endpoint, question)).await;
+    let answer = timeout(patience, put(endpoint, question, patience)).await;
     let answer = answer.unwrap_or(Err(Unwell::Timeout(patience)));
     match answer {
-        Ok((stream, well)) => {
+        Ok((rest, well)) => {
             learnt(well);
-            if let Some(stream) = stream {
-                let _ = timeout(patience, drain(stream)).await;
-            }
+            let _ = timeout(patience, rest.end()).await;
         }
         Err(unwell) => learnt(Err(unwell)),
     }
 }
 
-/// What it answers, and the connection on which more may follow.
-async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Option<Stream>, Result<(), Unwell>), Unwell> {
-    let mut stream = connect(endpoint).await?;
-    let Question::Get(path) = question else { return Ok((None, Ok(()))) };
+/// The connection on which an answer came, and more may follow.
+enum Rest {
+    Nothing,
+    Http1(Stream),
+    Http2(Box<h2::client::Connection<Stream>>),
+}
+
+/// What it answers, and what is left.
+async fn put(
+    endpoint: &Endpoint,
+    question: &Question,
+    patience: Duration,
+) -> Result<(Rest, Result<(), Unwell>), Unwell> {
     let address = endpoint.address;
+    let speaks_http2 = matches!(question, Question::Asks(HealthQuestion::Grpc(_)));
+    let stream = match endpoint.protocol {
+        Protocol::Http1 if !speaks_http2 => connect(endpoint, None).await?,
+        Protocol::Http1 | Protocol::Http2 => connect_http2(endpoint).await?,
+    };
+    match question {
+        Question::Connect => Ok((Rest::Nothing, Ok(()))),
+        Question::Asks(HealthQuestion::Get(path)) => {
+            let (rest, code) = match endpoint.protocol {
+                Protocol::Http1 => get(stream, address, path).await?,
+                Protocol::Http2 => {
+                    let (connection, code) = super::http2::get(stream, address, path).await?;
+                    (Rest::Http2(Box::new(connection)), code)
+                }
+            };
+            Ok((rest, if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) }))
+        }
+        Question::Asks(HealthQuestion::Grpc(service)) => {
+            let (connection, well) = check(stream, address, service, patience).await?;
+            Ok((Rest::Http2(Box::new(connection)), well))
+        }
+    }
+}
+
+async fn get(mut stream: Stream, address: SocketAddr, path: &str) -> Result<(Rest, u16), Unwell> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: serin-health\r\naccept: */*\r\nconnection: close\r\n\r\n"
     );
@@ -84,8 +129,7 @@ async fn put(endpoint: &Endpoint, question: &Question) -> Result<(Option<Stream>
     let mut bytes = Vec::with_capacity(1_024);
     loop {
         if let Some(code) = status(&mut bytes)? {
-            let well = if (200..400).contains(&code) { Ok(()) } else { Err(Unwell::Status(code)) };
-            return Ok((Some(stream), well));
+            return Ok((Rest::Http1(stream), code));
         }
         if stream.read_buf(&mut bytes).await.map_err(Unwell::Broken)? == 0 {
             return Err(Unwell::Closed);
@@ -108,10 +152,21 @@ fn status(bytes: &mut Vec<u8>) -> Result<Option<u16>, Unwell> {
     }
 }
 
-/// Reads what still comes, up to a bound.
-async fn drain(stream: Stream) {
-    const MOST: u64 = 256 << 10;
-    let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
+impl Rest {
+    /// Lets the endpoint say what it still has to say, up to a bound.
+    async fn end(self) {
+        const MOST: u64 = 256 << 10;
+        match self {
+            Self::Nothing => {}
+            Self::Http1(stream) => {
+                let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
+            }
+            // Nobody sends a request on it any more, so it takes its leave by itself.
+            Self::Http2(connection) => {
+                let _ = connection.await;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +196,7 @@ mod tests {
             String::from_utf8(asked).unwrap()
         });
         let mut learnt = String::new();
-        let question = Question::Get("/healthz?deep=1".into());
+        let question = Question::Asks(HealthQuestion::Get("/healthz?deep=1".into()));
         ask(&Endpoint::new(address), &question, Duration::from_millis(300), |result| {
             learnt = result.map_or_else(|unwell| unwell.to_string(), |()| "well".into());
         })

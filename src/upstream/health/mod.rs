@@ -7,6 +7,8 @@
 
 mod ask;
 mod check;
+mod grpc;
+mod http2;
 mod outlier;
 mod probes;
 mod success;

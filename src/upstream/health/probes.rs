@@ -54,7 +54,7 @@ impl Manner {
     /// How a backend is asked, if it is.
     pub(super) fn of(health: Option<&HealthCheck>, is_unserved: bool) -> Option<Self> {
         let get = |health: &HealthCheck| Self {
-            question: Question::Get(Arc::clone(&health.path)),
+            question: Question::Asks(health.question.clone()),
             interval: health.interval,
             patience: health.timeout,
         };

@@ -1,7 +1,9 @@
 //! A whole backend, asked and judged. What time does is told, not waited for; only answers come over real sockets.
 
 use super::*;
-use crate::plan::{Endpoints, HealthCheck, OutlierDetection, Standing, SuccessRate, Upstream};
+use crate::plan::{
+    Endpoints, HealthCheck, HealthQuestion, OutlierDetection, Protocol, Standing, SuccessRate, Upstream,
+};
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +23,8 @@ impl Scene {
             version: "1".into(),
             endpoints: Endpoints::Static(Vec::new()),
             tls: None,
+            protocol: Protocol::Http1,
+            proxy_protocol: None,
             upstream,
         };
         let mut scene = Self { watch: Watch::new(2), backend, endpoints: [endpoints.into()], now_ms: 1 };
@@ -78,7 +82,7 @@ fn outliers(success_rate: Option<SuccessRate>) -> Upstream {
 
 fn health() -> Upstream {
     let health = HealthCheck {
-        path: "/healthz".into(),
+        question: HealthQuestion::Get("/healthz".into()),
         interval: Duration::from_millis(900),
         timeout: Duration::from_secs(5),
         healthy_threshold: 2,

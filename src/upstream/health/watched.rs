@@ -94,6 +94,7 @@ impl Watched {
             let mut member = kept.unwrap_or_else(|| Member::new(endpoint.clone(), now_ms));
             // It may have to be spoken to in another way from now on.
             member.endpoint.tls.clone_from(&endpoint.tls);
+            member.endpoint.protocol = endpoint.protocol;
             member.check = settings
                 .health
                 .as_ref()

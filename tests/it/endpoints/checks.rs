@@ -1,7 +1,7 @@
 //! Active health checks, and the panic when too few endpoints pass them.
 
 use super::{HEALTH, Shop, await_endpoints, codes, endpoints, one_backend};
-use crate::harness::{Load, Serin, eventually};
+use crate::harness::{Load, Metronome, Serin, eventually};
 use std::time::{Duration, Instant};
 
 fn shops<const N: usize>() -> [Shop; N] {
@@ -27,9 +27,9 @@ fn an_endpoint_whose_check_fails_gets_no_requests_and_comes_back() {
     let asked = shops[0].requests();
     eventually("it serves again", || shops[0].requests() > asked + 20);
     load.stop().assert_flawless();
-    let log = serin.process.log.text();
-    assert!(log.contains("the endpoint is unhealthy") && log.contains("the answer is 503"), "{log}");
-    assert!(log.contains("the endpoint is healthy again"), "{log}");
+    for part in ["the endpoint is unhealthy", "the answer is 503", "the endpoint is healthy again"] {
+        serin.process.log.tells(part);
+    }
 }
 
 #[test]
@@ -97,12 +97,15 @@ fn a_frozen_endpoint_is_taken_out_within_its_thresholds_and_only_those_on_it_fai
     let mut serin = Serin::start(&config);
     let load = Load::start(serin.address(), CLIENTS, Duration::from_millis(3));
     eventually("all serve", || shops.iter().all(|shop| shop.requests() > 20));
+    let metronome = Metronome::start();
     shops[1].freeze(true);
     let frozen = Instant::now();
     await_endpoints(&serin, "shop", "unhealthy", 1);
     let out = Instant::now();
-    // Two questions, each a tenth late and 200 ms without an answer: half a second, and as much again for a busy machine.
-    assert!(out - frozen < Duration::from_millis(1_200), "{:?}", out - frozen);
+    // Two questions, each a tenth late and 200 ms without an answer: half a second, as much again for what is not timed
+    // here, and what the machine itself was late.
+    let most = Duration::from_millis(1_200) + metronome.lateness(frozen, out);
+    assert!(out - frozen < most, "{:?}, not {most:?}", out - frozen);
     let asked = load.begun();
     eventually("the others serve on, and those on it have waited long enough", || {
         load.begun() > asked + 500 && out.elapsed() > Duration::from_millis(2_500)

@@ -1,6 +1,7 @@
 //! Clients that ask on and on, each over one connection that it never wants to lose.
 
 use super::client::{Client, Response};
+use super::eventually;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -19,6 +20,8 @@ struct Shared {
     pause: Duration,
     stop: AtomicBool,
     done: AtomicU64,
+    /// How many requests each client has begun; `u64::MAX` from one that has ended.
+    begun: Vec<AtomicU64>,
     limit: u64,
     report: Mutex<Report>,
 }
@@ -45,10 +48,14 @@ impl Load {
     /// The same, and together they send `limit` requests, then stop.
     pub(crate) fn limited(address: SocketAddr, clients: usize, pause: Duration, limit: u64) -> Self {
         let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
-        let shared = Arc::new(Shared { address, pause, stop, done, limit, report: Mutex::default() });
-        let threads = (0..clients).map(|_| {
+        let begun = (0..clients).map(|_| AtomicU64::new(0)).collect();
+        let shared = Arc::new(Shared { address, pause, stop, done, begun, limit, report: Mutex::default() });
+        let threads = (0..clients).map(|client| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.run())
+            std::thread::spawn(move || {
+                shared.run(client);
+                shared.begun[client].store(u64::MAX, SeqCst);
+            })
         });
         Self { threads: threads.collect(), shared }
     }
@@ -56,6 +63,16 @@ impl Load {
     /// How many requests were begun.
     pub(crate) fn begun(&self) -> u64 {
         self.shared.done.load(SeqCst)
+    }
+
+    /// Waits until every client is at a later request than now: whatever was on its way has been answered, and what is
+    /// on its way has been sent since.
+    #[track_caller]
+    pub(crate) fn turnover(&self) {
+        let begun = || self.shared.begun.iter().map(|client| client.load(SeqCst));
+        let before: Vec<_> = begun().collect();
+        let is_past = |(before, now): (&u64, u64)| now > *before || now == u64::MAX;
+        eventually("every client is at its next request", || before.iter().zip(begun()).all(is_past));
     }
 
     /// Lets every client finish its request, and tells what all saw.
@@ -74,11 +91,12 @@ impl Load {
 }
 
 impl Shared {
-    fn run(&self) {
-        let mut mine = Report::default();
+    fn run(&self, client: usize) {
+        let (mut mine, begun) = (Report::default(), &self.begun[client]);
         match Client::try_connect(self.address) {
             Ok(mut client) => {
                 while !self.stop.load(SeqCst) && self.done.fetch_add(1, SeqCst) < self.limit {
+                    begun.fetch_add(1, SeqCst);
                     let at = Instant::now();
                     match ask(&mut client) {
                         Ok(response) => mine.note(at, &response),

@@ -40,6 +40,18 @@ impl Log {
         self.state.0.lock().unwrap().lines.join("\n")
     }
 
+    /// Waits until it contains `part`: a line comes a moment after what it tells of.
+    #[track_caller]
+    pub(crate) fn tells(&self, part: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.state.0.lock().unwrap();
+        while !state.lines.iter().any(|line| line.contains(part)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!state.ended && !left.is_zero(), "{part:?} is not in the log:\n{}", state.lines.join("\n"));
+            state = self.state.1.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
     /// Everything, once the process has closed its standard error.
     pub(crate) fn whole(&self) -> String {
         let state = self.state.0.lock().unwrap();

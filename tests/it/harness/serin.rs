@@ -76,6 +76,14 @@ impl Serin {
         Self::launch(directory, layout, version, &["--workers", "2"], &[])
     }
 
+    /// A rollout's state as it is on the disk: it comes there a moment after the traffic has moved, and a process that is
+    /// killed in between has not seen it.
+    pub(crate) fn saved(&self, rollout: &str) -> Value {
+        let state = fs::read(self.config_path().with_file_name("serin-state.json")).unwrap_or_default();
+        let state: Value = serde_json::from_slice(&state).unwrap_or_default();
+        state["rollouts"][rollout].clone()
+    }
+
     /// Where the config lies.
     pub(crate) fn config_path(&self) -> PathBuf {
         file(self.directory.path())
@@ -148,8 +156,15 @@ impl Serin {
     /// Waits until a count is this high, and asserts that it is not higher.
     #[track_caller]
     pub(crate) fn await_count(&self, name: &str, labels: &[(&str, &str)], expected: u64) {
+        assert!(expected > 0, "there is nothing to wait for: every count is that high");
         eventually(&format!("{name}{labels:?} is {expected}"), || self.count(name, labels) >= expected);
         assert_eq!(self.count(name, labels), expected, "{name}{labels:?}");
+    }
+
+    /// Waits until nothing of this is left.
+    #[track_caller]
+    pub(crate) fn await_none(&self, name: &str, labels: &[(&str, &str)]) {
+        eventually(&format!("{name}{labels:?} is 0"), || self.count(name, labels) == 0);
     }
 
     /// Puts a new config in the old one's place at one stroke, as its layout does it.

@@ -152,7 +152,8 @@ impl Wire {
         }
     }
 
-    fn line(&mut self) -> io::Result<String> {
+    /// What stands before the next CRLF.
+    pub(crate) fn line(&mut self) -> io::Result<String> {
         loop {
             if let Some(at) = self.buffer.iter().position(|&b| b == b'\n') {
                 let line = self.take(at + 1);

@@ -2,5 +2,7 @@
 
 mod conformance;
 mod floods;
+mod flow;
 mod peers;
 mod streams;
+mod websocket;

@@ -1,22 +1,16 @@
 //! `kill -9` in every phase: the same phase and step afterwards, and never a failed revision served.
 
 use super::*;
-use std::net::TcpListener;
-
-/// The rollout's state as it is on the disk: it comes there a moment after the traffic has moved.
-fn saved(serin: &Serin) -> Value {
-    let state = std::fs::read(serin.config_path().with_file_name("serin-state.json")).unwrap_or_default();
-    let state: Value = serde_json::from_slice(&state).unwrap_or_default();
-    state["rollouts"][ROLLOUT].clone()
-}
+use crate::harness::free_address;
 
 /// Kills it where it stands, starts it again, and compares.
 #[track_caller]
 fn survives(serin: Serin, phase: &str) -> Serin {
     assert!(is_in(&serin, phase), "{}", rollout(&serin));
-    let before = rollout(&serin);
+    let mut before = Value::Null;
     eventually("what is shown is on the disk", || {
-        let saved = saved(&serin);
+        before = rollout(&serin);
+        let saved = serin.saved(ROLLOUT);
         saved["phase"] == before["phase"] && saved["step"] == before["step"] && saved["history"] == before["history"]
     });
     let serin = serin.restart();
@@ -31,7 +25,7 @@ fn survives(serin: Serin, phase: &str) -> Serin {
 
 #[test]
 fn killed_in_any_phase_it_goes_on_where_it_was() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    let free = free_address();
     let mut scene = Scene::new();
     scene.canary_address = free;
     scene.hold = "10m";
@@ -91,6 +85,7 @@ fn killed_again_and_again_under_load_a_failed_revision_is_never_served() {
     until(&serin, "RolledBack");
     first.stop();
     scene.canary.fail(0);
+    eventually("its failure is on the disk", || serin.saved(ROLLOUT)["phase"] == "RolledBack");
     let served = scene.canary.requests();
     for _ in 0..5 {
         serin = serin.restart();

@@ -1,7 +1,7 @@
 //! Webhooks: gates, smoke tests, and the pipeline that rolls stable forward.
 
 use super::*;
-use crate::harness::Backend;
+use crate::harness::{Backend, free_address};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -22,6 +22,7 @@ fn a_gate_that_never_opens_holds_and_a_breach_reverts_all_the_same() {
     let open = Arc::new(AtomicBool::new(true));
     let receiver = receiver(&open);
     let mut scene = Scene::new();
+    scene.hold = "2s";
     scene.more = format!(
         "    webhooks: [{{ name: load-test, type: confirm-traffic-increase, url: \"http://{}/gate\", interval: 100ms }}]",
         receiver.address()
@@ -91,7 +92,7 @@ fn the_promotion_and_the_end_are_told_to_who_rolls_stable_forward() {
 fn a_check_that_fails_takes_the_canary_out_and_one_that_nobody_answers_does_not() {
     let open = Arc::new(AtomicBool::new(true));
     let receiver = receiver(&open);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    let nobody = free_address();
     let mut scene = Scene::new();
     scene.hold = "10m";
     scene.more = format!(

@@ -95,6 +95,7 @@ fn started_again_at_the_last_step_it_passes_although_nothing_of_stables_is_known
     let first = load(&mut serin);
     until_step(&serin, 2);
     first.stop();
+    eventually("the step is on the disk", || serin.saved(ROLLOUT)["step"] == 2);
     let mut serin = serin.restart();
     assert_eq!(rollout(&serin)["step"], 2);
     let second = load(&mut serin);

@@ -1,6 +1,7 @@
 //! `prometheus` limits, behind a real Prometheus server, and behind none.
 
 use super::*;
+use crate::harness::free_address;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -16,11 +17,6 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port that nobody listens on just now.
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one")
 }
 
 /// Starts the server; `None`, and says so, where it is not installed.
@@ -62,7 +58,7 @@ fn limit(url: SocketAddr, query: &str) -> String {
 
 #[test]
 fn what_a_real_prometheus_answers_advances_the_steps_and_its_absence_holds_them() {
-    let (address, admin) = (free(), free());
+    let (address, admin) = (free_address(), free_address());
     let Some(server) = prometheus(address, admin) else { return };
     let mut scene = Scene::new();
     scene.more = format!("    promotion: {{ limits: [{}] }}", limit(server.address, HEALTH));
@@ -87,7 +83,7 @@ fn what_a_real_prometheus_answers_advances_the_steps_and_its_absence_holds_them(
 
 #[test]
 fn what_a_real_prometheus_answers_takes_the_canary_out() {
-    let (address, admin) = (free(), free());
+    let (address, admin) = (free_address(), free_address());
     let Some(server) = prometheus(address, admin) else { return };
     let mut scene = Scene::new();
     scene.hold = "10m";
@@ -105,7 +101,7 @@ fn what_a_real_prometheus_answers_takes_the_canary_out() {
 #[test]
 fn a_query_that_nobody_answers_is_neither_a_pass_nor_a_failure() {
     let mut scene = Scene::new();
-    let nobody = free();
+    let nobody = free_address();
     let config = scene.config().replace("rollback: [", &format!("rollback: [{}, ", limit(nobody, HEALTH)));
     scene.hold = "500ms";
     let mut serin = Serin::start(&config);

@@ -1,8 +1,9 @@
 //! The steps, up to the promotion or back.
 
 use super::*;
-use crate::harness::Backend;
-use std::net::TcpListener;
+use crate::harness::{Backend, Report, free_address};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 #[test]
@@ -12,13 +13,14 @@ fn a_healthy_canary_takes_every_step_and_is_promoted_and_no_request_is_lost() {
         "    promotion: { return: 1s, limits: [{ metric: error-rate, max: 1%, window: 5m, minRequests: 5 }] }".into();
     let mut serin = Serin::start(&scene.config());
     let load = load(&mut serin);
-    until(&serin, "Promoting");
+    let seen = steps_seen(&serin);
     let mut expected: Vec<(String, Option<u64>)> = vec![("started".into(), Some(1))];
     expected.extend((2..=5).map(|step| ("step".into(), Some(step))));
     expected.push(("promoting".into(), Some(5)));
     let told: Vec<_> = history(&serin).into_iter().filter(|(event, _)| event != "new-revision").collect();
     assert_eq!(told, expected);
     assert!((weight(&serin) - 100.0).abs() < 1e-9, "the canary keeps its traffic");
+    load.turnover();
     let stable = scene.stable.requests();
     more_requests(&load, 200);
     assert_eq!(scene.stable.requests(), stable, "all of it");
@@ -27,6 +29,7 @@ fn a_healthy_canary_takes_every_step_and_is_promoted_and_no_request_is_lost() {
     serin.reload(&scene.config());
     until(&serin, "Succeeded");
     assert!(weight(&serin).abs() < 1e-9);
+    load.turnover();
     let canary = scene.canary.requests();
     more_requests(&load, 200);
     assert_eq!(scene.canary.requests(), canary, "the traffic is stable's again");
@@ -36,24 +39,45 @@ fn a_healthy_canary_takes_every_step_and_is_promoted_and_no_request_is_lost() {
     let report = load.stop();
     report.assert_flawless();
     // Each step had its share: on the way up the canary got more and more.
-    let shares: Vec<u64> = share_by_time(&report);
-    assert!(shares.iter().any(|share| (5..=20).contains(share)), "{shares:?}");
-    assert!(shares.iter().any(|share| (40..=60).contains(share)), "{shares:?}");
-    assert!(shares.contains(&100), "{shares:?}");
+    let counted: u64 = [0.1, 0.3, 0.5, 0.75, 1.0]
+        .into_iter()
+        .zip(1..)
+        .map(|(share, step)| {
+            let (canary, all) = seen.get(&step).map_or((0, 0), |during| sent(&report, during));
+            assert_share(step, canary, all, share);
+            all
+        })
+        .sum();
+    assert!(counted > 200, "{counted} requests are no proof");
 }
 
-/// The canary's share in percent, a quarter of a second at a time.
-fn share_by_time(report: &crate::harness::Report) -> Vec<u64> {
-    let begin = report.sent.iter().map(|(at, _)| *at).min().expect("there were some");
-    let slot = |at: Instant| usize::try_from((at - begin).as_millis() / 250).expect("a short time");
-    let mut counts: Vec<(u64, u64)> = Vec::new();
-    for (at, backend) in &report.sent {
-        let slot = slot(*at);
-        counts.resize(counts.len().max(slot + 1), (0, 0));
-        counts[slot].0 += u64::from(backend == "canary");
-        counts[slot].1 += 1;
-    }
-    counts.iter().filter(|(_, all)| *all > 20).map(|(canary, all)| canary * 100 / all).collect()
+/// Waits until it is promoting; between which moments it was certainly in each step.
+fn steps_seen(serin: &Serin) -> BTreeMap<u64, Range<Instant>> {
+    let mut seen = BTreeMap::<u64, Range<Instant>>::new();
+    eventually("Promoting", || {
+        let asked = Instant::now();
+        let status = rollout(serin);
+        if let Some(step) = status["step"].as_u64().filter(|_| status["phase"] == "Progressing") {
+            seen.entry(step).or_insert(Instant::now()..asked).end = asked;
+        }
+        status["phase"] == "Promoting"
+    });
+    seen
+}
+
+/// How many of the requests that were sent during this time the canary answered, and how many there were.
+fn sent(report: &Report, during: &Range<Instant>) -> (u64, u64) {
+    let within = || report.sent.iter().filter(|(at, _)| during.contains(at));
+    (within().filter(|(_, backend)| backend == "canary").count() as u64, within().count() as u64)
+}
+
+/// Within five standard errors, and one request.
+#[track_caller]
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn assert_share(step: u64, canary: u64, all: u64, share: f64) {
+    let (canary, all) = (canary as f64, all as f64);
+    let error = 5.0 * (all * share * (1.0 - share)).sqrt() + 1.0;
+    assert!((canary - all * share).abs() <= error, "step {step}: {canary} of {all} is not {share} within {error:.0}");
 }
 
 #[test]
@@ -66,7 +90,11 @@ fn a_canary_that_breaks_at_50_percent_is_out_and_the_alert_arrives() {
     let mut scene = Scene::new();
     scene.more =
         format!("    alerts: [{{ webhook: {{ url: \"http://{}/hook\", severity: error }} }}]", receiver.address());
-    let mut serin = Serin::start(&scene.config());
+    // In the third step for as long as it takes.
+    let steps = "steps: [{ weight: 10, for: 500ms }, { weight: 30, for: 500ms }, { weight: 50, for: 10m }]";
+    let config = scene.config().replace("steps: { weights: [10, 30, 50, 75, 100], for: 500ms }", steps);
+    assert!(config.contains(steps), "{config}");
+    let mut serin = Serin::start(&config);
     let load = load(&mut serin);
     until_step(&serin, 3);
     scene.canary.fail(50);
@@ -116,7 +144,7 @@ fn no_traffic_holds_the_step() {
 
 #[test]
 fn a_canary_that_does_not_listen_yet_is_waited_for_and_gets_no_request() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    let free = free_address();
     let mut scene = Scene::new();
     scene.canary_address = free;
     let mut serin = Serin::start(&scene.config());
@@ -131,7 +159,7 @@ fn a_canary_that_does_not_listen_yet_is_waited_for_and_gets_no_request() {
 #[test]
 fn a_canary_that_never_comes_is_given_up_after_the_progress_deadline() {
     let mut scene = Scene::new();
-    scene.canary_address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    scene.canary_address = free_address();
     scene.more = "    progressDeadline: 1s".into();
     let serin = Serin::start(&scene.config());
     until(&serin, "RolledBack");

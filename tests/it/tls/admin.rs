@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 #[test]
 fn the_admin_listener_speaks_tls_alone_and_takes_up_renewed_certificates() {
     let Some(authority) = Authority::new().filter(|_| has(&["curl"])) else { return };
-    let files = authority.issue("admin", "DNS:admin.test");
+    let files = authority.issue("admin", "DNS:admin.test,IP:127.0.0.1");
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("serin.yaml");
     let admin = format!("admin: {{ address: \"127.0.0.1:0\", tls: {{ {} }} }}\n", files.yaml());
@@ -22,6 +22,16 @@ fn the_admin_listener_speaks_tls_alone_and_takes_up_renewed_certificates() {
     let metrics =
         curl(&authority, address, "admin.test", &["--url", &format!("https://admin.test:{}/metrics", address.port())]);
     assert!(metrics.stdout.contains("serin_tls_certificate_expiry_seconds{listener=\"admin\""), "{metrics:?}");
+    let url = format!("https://{address}");
+    let status = |arguments: &[&str]| {
+        let arguments = [&["status", "--admin", &url], arguments].concat();
+        std::process::Command::new(env!("CARGO_BIN_EXE_serin")).args(arguments).output().expect("it runs")
+    };
+    let believed = status(&["--ca-file", authority.certificate().to_str().unwrap()]);
+    assert!(believed.status.success(), "{believed:?}");
+    let stranger = status(&[]);
+    assert_eq!(stranger.status.code(), Some(1), "{stranger:?}");
+    assert!(String::from_utf8_lossy(&stranger.stderr).contains("certificate"), "{stranger:?}");
     let clear = crate::harness::Client::try_connect(address).and_then(|mut client| {
         client.wire.send(b"GET /healthz HTTP/1.1\r\nHost: admin\r\n\r\n")?;
         client.wire.closed()

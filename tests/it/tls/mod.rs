@@ -2,12 +2,12 @@
 //! rules. A test whose peer is not installed says that it is skipped, and why.
 
 mod admin;
-mod authority;
+pub(crate) mod authority;
 mod backends;
 mod bodies;
 mod handshakes;
 mod health;
-mod peers;
+pub(crate) mod peers;
 mod reload;
 mod sessions;
 mod start;

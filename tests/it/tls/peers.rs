@@ -36,15 +36,27 @@ fn connected(address: SocketAddr) -> io::Result<TcpStream> {
 impl SecureClient {
     /// Connects, and believes certificates of `authority` for `name`.
     pub(crate) fn connect(address: SocketAddr, authority: &Authority, name: &str) -> io::Result<Self> {
+        Self::connect_after(address, authority, name, b"")
+    }
+
+    /// The same, with these bytes in clear right before the handshake.
+    pub(crate) fn connect_after(
+        address: SocketAddr,
+        authority: &Authority,
+        name: &str,
+        before: &[u8],
+    ) -> io::Result<Self> {
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("ring has both")
             .with_root_certificates(roots(authority))
             .with_no_client_auth();
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let session = ClientConnection::new(Arc::new(config), name).expect("a config");
-        let mut stream = StreamOwned::new(session, connected(address)?);
-        stream.flush()?;
+        let mut session = ClientConnection::new(Arc::new(config), name).expect("a config");
+        let (mut first, mut socket) = (before.to_vec(), connected(address)?);
+        session.write_tls(&mut first)?;
+        socket.write_all(&first)?;
+        let mut stream = StreamOwned::new(session, socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
@@ -122,6 +134,16 @@ impl SecureBackend {
         clients: Option<&Authority>,
         script: impl Fn(&mut SecureConn) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_after(files, clients, |_| Ok(()), script)
+    }
+
+    /// The same; what comes in clear before the handshake is for `before`.
+    fn start_after(
+        files: &Files,
+        clients: Option<&Authority>,
+        before: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+        script: impl Fn(&mut SecureConn) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let builder = ServerConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions().expect("ring has both");
         let builder = match clients {
@@ -135,14 +157,19 @@ impl SecureBackend {
         let config = Arc::new(builder.with_single_cert(certificates, key).expect("a pair"));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
-        let (shared, script) = (Arc::<Shared>::default(), Arc::new(script));
+        let (shared, before, script) = (Arc::<Shared>::default(), Arc::new(before), Arc::new(script));
         let theirs = Arc::clone(&shared);
         // It listens until the test's process ends: no test depends on its end.
         std::thread::spawn(move || {
-            while let Ok((socket, _)) = listener.accept() {
+            while let Ok((mut socket, _)) = listener.accept() {
                 theirs.connections.fetch_add(1, SeqCst);
-                let (config, shared, script) = (Arc::clone(&config), Arc::clone(&theirs), Arc::clone(&script));
-                std::thread::spawn(move || SecureConn::serve(socket, config, shared, &*script));
+                let (config, shared) = (Arc::clone(&config), Arc::clone(&theirs));
+                let (before, script) = (Arc::clone(&before), Arc::clone(&script));
+                std::thread::spawn(move || {
+                    if before(&mut socket).is_ok() {
+                        SecureConn::serve(socket, config, shared, &*script);
+                    }
+                });
             }
         });
         Self { address, shared }
@@ -150,12 +177,15 @@ impl SecureBackend {
 
     /// Answers every request with `ok`.
     pub(crate) fn ok(files: &Files, clients: Option<&Authority>) -> Self {
-        Self::start(files, clients, |conn| {
-            loop {
-                conn.request()?;
-                conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
-            }
-        })
+        Self::start(files, clients, SecureConn::reply_to_all)
+    }
+
+    /// The same; what comes in clear before the handshake is for `before`.
+    pub(crate) fn ok_after(
+        files: &Files,
+        before: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_after(files, None, before, SecureConn::reply_to_all)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -205,6 +235,13 @@ impl SecureConn {
         let (head, body) = message(&mut self.stream)?;
         self.shared.requests.lock().unwrap().push(head);
         Ok(body)
+    }
+
+    fn reply_to_all(&mut self) -> io::Result<()> {
+        loop {
+            self.request()?;
+            self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {

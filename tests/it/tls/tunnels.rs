@@ -57,7 +57,7 @@ fn bytes_go_both_ways_and_each_sides_end_is_announced() {
     // Without `close_notify` this would be an error.
     client.0.read_to_end(&mut rest).expect("the end was announced");
     assert_eq!(rest, b"last");
-    serin.await_count("serin_tunnels", &[], 0);
+    serin.await_none("serin_tunnels", &[]);
     assert_eq!(serin.count("serin_requests_total", &[("code", "101")]), 1);
     assert_eq!(backend.connections(), 1);
 }
@@ -84,5 +84,5 @@ fn what_was_cut_off_is_no_end_on_the_other_side() {
     let kind = end.expect_err("no end was announced");
     assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof), "{kind:?}");
     assert!(b"half a sen".starts_with(&said), "{said:?}");
-    serin.await_count("serin_tunnels", &[], 0);
+    serin.await_none("serin_tunnels", &[]);
 }

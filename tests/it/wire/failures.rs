@@ -1,12 +1,9 @@
 //! What a client is told when a backend fails, and whom it is charged to.
 
-use crate::harness::{Backend, Response, Serin, Service, everything_to, front, front_with};
-use std::net::{SocketAddr, TcpListener};
-
-/// An address that refuses connections.
-fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port is free")
-}
+use crate::harness::{Backend, Response, Serin, Service, eventually, everything_to, free_address, front, front_with};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// A rule whose one backend has these endpoints.
 fn endpoints(addresses: &[SocketAddr]) -> String {
@@ -25,7 +22,7 @@ fn assert_explained(response: &Response, codes: &[u16]) {
 
 #[test]
 fn a_backend_that_refuses_connections_is_a_502_charged_to_it() {
-    let mut serin = Serin::start(&everything_to(closed_port()));
+    let mut serin = Serin::start(&everything_to(free_address()));
     let mut client = serin.client();
     assert_explained(&client.get("/"), &[502, 503]);
     assert_eq!(serin.count("serin_failures_total", &[("backend", "stable"), ("cause", "connect")]), 1);
@@ -38,7 +35,7 @@ fn a_backend_that_refuses_connections_is_a_502_charged_to_it() {
 
 #[test]
 fn three_connect_failures_rest_an_endpoint_while_the_others_live() {
-    let (dead, live) = (closed_port(), Service::start("live"));
+    let (dead, live) = (free_address(), Service::start("live"));
     let mut serin = Serin::start(&endpoints(&[dead, live.address()]));
     let mut failed = 0;
     for _ in 0..200 {
@@ -50,13 +47,13 @@ fn three_connect_failures_rest_an_endpoint_while_the_others_live() {
 
 #[test]
 fn a_rested_endpoint_is_tried_again() {
-    let (address, other) = (closed_port(), Service::start("other"));
+    let (address, other) = (free_address(), Service::start("other"));
     let mut serin = Serin::start(&endpoints(&[address, other.address()]));
     for _ in 0..50 {
         serin.client().get("/");
     }
     let back = Service::start_at(address, "back");
-    crate::harness::eventually("it is back in use", || {
+    eventually("it is back in use", || {
         serin.client().get("/");
         back.requests() > 0
     });
@@ -158,7 +155,9 @@ fn a_response_with_length_and_coding_is_never_passed_on_with_both() {
 #[test]
 fn what_a_backend_sends_after_its_response_is_nobodys_answer() {
     const UNASKED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
-    let (mut serin, backend) = front(|conn| {
+    let unasked = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&unasked);
+    let (mut serin, backend) = front(move |conn| {
         while let Some(request) = conn.request() {
             if request.target() == "/at-once" {
                 conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok{UNASKED}"));
@@ -167,15 +166,16 @@ fn what_a_backend_sends_after_its_response_is_nobodys_answer() {
                 std::thread::sleep(std::time::Duration::from_millis(5));
                 conn.send(UNASKED);
             }
+            theirs.fetch_add(1, SeqCst);
         }
     });
     let mut client = serin.client();
-    for n in 1..=10 {
-        for target in ["/at-once", "/later"] {
+    for n in 0..10 {
+        for (before, target) in [(2 * n, "/at-once"), (2 * n + 1, "/later")] {
             let response = client.get(target);
             assert_eq!((response.status, response.text().as_str()), (200, "ok"), "{target} {n}");
             // The next one finds it there already.
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            eventually("it is sent", || unasked.load(SeqCst) > before);
         }
     }
     assert_eq!(backend.connections(), 20, "a connection that is out of step is not used again");
@@ -250,17 +250,21 @@ fn a_post_that_was_sent_is_never_sent_again() {
 
 #[test]
 fn a_pooled_connection_that_the_backend_has_closed_is_not_used() {
-    let (mut serin, backend) = front_with("timeouts: { idle: 60s }", |conn| {
+    let closed = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&closed);
+    let (mut serin, backend) = front_with("timeouts: { idle: 60s }", move |conn| {
         if conn.request().is_some() {
             conn.reply("ok");
+            conn.wire.finish();
+            theirs.fetch_add(1, SeqCst);
         }
     });
     let mut client = serin.client();
     for n in 1..=20 {
         client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello");
         assert_eq!(client.response().text(), "ok", "request {n}");
-        // The close is on its way right behind the response; the client gives it a moment, as clients do.
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        // The close comes right behind the response; the client gives it a moment, as clients do.
+        eventually("it is closed", || closed.load(SeqCst) >= n);
     }
     assert_eq!(backend.requests().len(), 20);
 }

@@ -302,7 +302,8 @@ fn connect_gets_405() {
 
 #[test]
 fn a_tls_hello_is_refused_at_once() {
-    let (mut serin, backend) = recorder();
+    let backend = Backend::replying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut serin = Serin::start(&format!("{}timeouts: {{ headerRead: 60s }}\n", everything_to(backend.address())));
     let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x5c\x5c\x00\xff\xfe";
     for bytes in [&hello[..], &hello[..3], b"\0\0\0\0", b"\xff\xfe\xfd"] {
         let began = Instant::now();
@@ -310,7 +311,7 @@ fn a_tls_hello_is_refused_at_once() {
         client.send(bytes);
         assert_eq!(client.response().status, 400);
         client.assert_closed();
-        assert!(began.elapsed() < Duration::from_secs(1), "it waited for more: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(5), "it waited for more: {:?}", began.elapsed());
     }
     assert!(backend.raw().is_empty());
 }

@@ -48,11 +48,11 @@ fn a_backend_that_never_answers_is_a_504_in_time() {
 
 #[test]
 fn the_wait_for_the_head_begins_when_the_request_is_sent() {
-    let (mut serin, _backend) = front_with("timeouts: { responseHead: 400ms }", |conn| conn.reply_to_all(OK));
+    let (mut serin, _backend) = front_with("timeouts: { responseHead: 1500ms }", |conn| conn.reply_to_all(OK));
     let mut client = serin.client();
     client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\n");
     for _ in 0..8 {
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(250));
         client.send("x");
     }
     assert_eq!(client.response().status, 200, "a slow upload is not a slow backend");
@@ -130,9 +130,9 @@ fn an_idle_connection_is_closed_in_time_without_a_word() {
 
 #[test]
 fn a_request_in_flight_is_not_idle() {
-    let (mut serin, _backend) = front_with("timeouts: { idle: 300ms }", |conn| {
+    let (mut serin, _backend) = front_with("timeouts: { idle: 1s }", |conn| {
         while conn.request().is_some() {
-            std::thread::sleep(Duration::from_millis(900));
+            std::thread::sleep(Duration::from_millis(1_800));
             conn.reply("slow");
         }
     });

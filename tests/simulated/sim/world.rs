@@ -97,6 +97,7 @@ impl World {
         self.shards[usize::from(side == Side::Canary)][0].record(&Exchange {
             code,
             failure: outcome.failed.then_some(Cause::Status),
+            grpc: None,
             head: None,
             duration: outcome.took,
         });

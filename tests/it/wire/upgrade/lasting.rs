@@ -15,27 +15,27 @@ fn reset_after_a_word(conn: &mut Conn) {
 
 #[test]
 fn a_tunnel_ends_when_no_byte_has_moved_for_too_long() {
-    let timeouts = "timeouts: { idle: 100ms, responseHead: 200ms, request: 300ms, tunnelIdle: 800ms }";
+    let timeouts = "timeouts: { idle: 1s, responseHead: 1s, request: 1500ms, tunnelIdle: 2s }";
     let (mut serin, _backend) = front_with(timeouts, echo);
     let mut client = serin.client();
     switch(&mut client);
     // Longer than every time-out, but never without a byte for as long as one's own.
-    for _ in 0..4 {
-        std::thread::sleep(Duration::from_millis(400));
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_secs(1));
         round_trip(&mut client, b"x");
     }
     let began = Instant::now();
     let error = client.wire.until_end().expect_err("neither side has ended, so neither is told that the other did");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(780) && took < Duration::from_secs(3), "{took:?}");
-    serin.await_count("serin_connections", &[], 0);
-    assert_eq!(serin.count("serin_tunnels", &[]), 0);
+    assert!(took >= Duration::from_millis(1_980) && took < Duration::from_secs(5), "{took:?}");
+    serin.await_none("serin_connections", &[]);
+    serin.await_none("serin_tunnels", &[]);
 }
 
 #[test]
 fn a_tunnel_may_be_idle_for_ever() {
-    let (mut serin, _backend) = front_with("timeouts: { idle: 100ms, request: 200ms, tunnelIdle: off }", echo);
+    let (mut serin, _backend) = front_with("timeouts: { idle: 500ms, request: 500ms, tunnelIdle: off }", echo);
     let mut client = serin.client();
     switch(&mut client);
     std::thread::sleep(Duration::from_secs(1));
@@ -73,7 +73,7 @@ fn draining_is_over_when_the_last_tunnel_is() {
     client.wire.finish();
     client.assert_closed();
     let exit = serin.exit();
-    assert!(exit.code == Some(0) && exit.after < Duration::from_secs(2), "{exit:?}");
+    assert!(exit.code == Some(0) && exit.after < Duration::from_secs(6), "{exit:?}");
 }
 
 #[test]

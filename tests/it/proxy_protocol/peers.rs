@@ -1,0 +1,125 @@
+//! Other people's implementations: curl as the proxy in front, `HAProxy` in front and behind, nginx behind.
+
+use super::{OK, front};
+use crate::harness::{Backend, Client, Serin, eventually, everything_to};
+use crate::tls::authority::has;
+use crate::tls::peers::run;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A program that runs until it is dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts it, and waits until somebody accepts at `address`.
+    fn start(program: &str, arguments: &[&str], address: SocketAddr) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let running = Self(command.spawn().expect("it is installed"));
+        eventually(&format!("{program} accepts"), || TcpStream::connect(address).is_ok());
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("it is bound")
+}
+
+fn path(file: &Path) -> &str {
+    file.to_str().expect("a plain path")
+}
+
+/// `HAProxy` between two addresses, with these options at its listener and at its server.
+fn haproxy(directory: &Path, listens: SocketAddr, bind: &str, server: SocketAddr, options: &str) -> Running {
+    let config = format!(
+        "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n\
+         listen web\n bind {listens} {bind}\n option forwardfor\n server one {server} {options}\n"
+    );
+    let file = directory.join("haproxy.cfg");
+    std::fs::write(&file, config).expect("a directory of ours");
+    Running::start("haproxy", &["-db", "-f", path(&file)], listens)
+}
+
+#[test]
+fn curl_is_a_proxy_in_front() {
+    if !has(&["curl"]) {
+        return;
+    }
+    let (mut serin, backend) = front("127.0.0.1", "");
+    let url = format!("http://{}/", serin.address());
+    let ran = run("curl", &["--silent", "--max-time", "20", "--haproxy-protocol", &url], b"");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "ok"), "{ran:?}");
+    assert_eq!(backend.only_request().head.one("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[test]
+fn haproxy_in_front_tells_its_clients_address_in_both_versions() {
+    if !has(&["haproxy"]) {
+        return;
+    }
+    let (mut serin, backend) = front("127.0.0.1", "");
+    for option in ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options unique-id,crc32c"] {
+        let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free());
+        let _haproxy = haproxy(directory.path(), listens, "", serin.address(), option);
+        let mut client = Client::connect_from("127.0.6.1".parse().unwrap(), listens);
+        assert_eq!(client.get("/").status, 200, "{option}");
+        let request = backend.requests().pop().expect("it came");
+        assert_eq!(request.head.one("x-forwarded-for"), Some("127.0.6.1, 127.0.6.1"), "{option}: HAProxy's, then ours");
+    }
+}
+
+#[test]
+fn haproxy_behind_takes_both_versions() {
+    if !has(&["haproxy"]) {
+        return;
+    }
+    let backend = Backend::replying(OK);
+    for version in ["v1", "v2"] {
+        let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free());
+        let _haproxy = haproxy(directory.path(), listens, "accept-proxy", backend.address(), "");
+        let keys = format!(", proxyProtocol: {version} }}\nroutes");
+        let mut serin = Serin::start(&format!(
+            "{}headers: {{ forwarded: false }}\n",
+            everything_to(listens).replace(" }\nroutes", &keys)
+        ));
+        let mut client = Client::connect_from("127.0.6.2".parse().unwrap(), serin.address());
+        assert_eq!(client.get("/").status, 200, "{version}");
+        let request = backend.requests().pop().expect("it came");
+        assert_eq!(request.head.one("x-forwarded-for"), Some("127.0.6.2"), "{version}: HAProxy says whom it saw");
+    }
+}
+
+#[test]
+fn nginx_behind_takes_both_versions() {
+    if !has(&["nginx"]) {
+        return;
+    }
+    let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free());
+    let root = directory.path().display();
+    let config = format!(
+        "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log; events {{}}\n\
+         http {{ access_log off; client_body_temp_path {root}/a; proxy_temp_path {root}/b; fastcgi_temp_path {root}/c;\n\
+         uwsgi_temp_path {root}/d; scgi_temp_path {root}/e;\n\
+         server {{ listen {listens} proxy_protocol; return 200 \"$proxy_protocol_addr:$proxy_protocol_port\"; }} }}\n"
+    );
+    let file = directory.path().join("nginx.conf");
+    std::fs::write(&file, config).expect("a directory of ours");
+    let _nginx = Running::start("nginx", &["-p", path(directory.path()), "-c", path(&file)], listens);
+    for version in ["v1", "v2"] {
+        let keys = format!(", proxyProtocol: {version} }}\nroutes");
+        let mut serin = Serin::start(&everything_to(listens).replace(" }\nroutes", &keys));
+        let mut client = Client::connect_from("127.0.6.3".parse().unwrap(), serin.address());
+        let own = client.wire.stream().local_addr().unwrap();
+        assert_eq!(client.get("/").text(), own.to_string(), "{version}");
+    }
+}
