@@ -79,7 +79,14 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
                 severity: Severity::Info,
             }],
         }],
-        limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
+        limits: Limits {
+            header_bytes: 65_536,
+            header_count: 100,
+            connections_per_worker: 1,
+            connections_per_client: None,
+            requests_per_client: None,
+            request_body_bytes: None,
+        },
         http2: crate::plan::Http2 { max_concurrent_streams: 1, stream_window: 65_536 },
         timeouts: Timeouts {
             header_read: None,

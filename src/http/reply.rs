@@ -1,7 +1,7 @@
 //! The responses that Serin makes itself.
 
 use super::grpc;
-use ::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
+use ::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use ::http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::fmt;
 use std::io::Write;
@@ -103,6 +103,13 @@ pub enum Reason {
     BrokenOff,
     /// The backend takes no `WebSocket` over HTTP/2.
     NoWebSocket,
+    /// The client asks more often than it may.
+    RateLimited {
+        /// When it may ask again, in seconds; at least 1.
+        retry_after: u32,
+    },
+    /// The request's body is larger than it may be.
+    BodyTooLarge,
 }
 
 impl Reason {
@@ -111,6 +118,8 @@ impl Reason {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => 404,
+            Self::BodyTooLarge => 413,
+            Self::RateLimited { .. } => 429,
             Self::NoWeight => 500,
             Self::NoWebSocket => 501,
             Self::Reset | Self::BadResponse | Self::BrokenOff => 502,
@@ -135,6 +144,8 @@ impl Reason {
             Self::RequestTimeout => "request-timeout",
             Self::BrokenOff => "broken-off",
             Self::NoWebSocket => "no-websocket",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::BodyTooLarge => "body-too-large",
         }
     }
 
@@ -153,6 +164,8 @@ impl Reason {
             Self::RequestTimeout => "the request took longer than it may",
             Self::BrokenOff => "the backend broke off its answer",
             Self::NoWebSocket => "the backend takes no WebSockets",
+            Self::RateLimited { .. } => "there are more requests from this client than there may be",
+            Self::BodyTooLarge => "the request's body is larger than it may be",
         }
     }
 }
@@ -183,6 +196,8 @@ pub struct Reply<'d> {
     reason: Reason,
     asked: Asked,
     body: String,
+    /// In seconds, where that is said.
+    retry_after: Option<String>,
     date: &'d [u8],
 }
 
@@ -190,7 +205,11 @@ impl<'d> Reply<'d> {
     /// The answer that says `reason`; `date` is the `Date` field's value.
     pub fn new(reason: Reason, asked: Asked, date: &'d [u8]) -> Self {
         let body = if asked == Asked::Grpc { String::new() } else { format!("{} {reason}\n", reason.code()) };
-        Self { reason, asked, body, date }
+        let retry_after = match reason {
+            Reason::RateLimited { retry_after } => Some(retry_after.to_string()),
+            _ => None,
+        };
+        Self { reason, asked, body, retry_after, date }
     }
 
     /// Appends it to `out` as HTTP/1.1.
@@ -239,6 +258,7 @@ impl<'d> Reply<'d> {
             (CONTENT_LENGTH, Some(length)),
             (HeaderName::from_static("x-serin-reason"), Some(self.reason.label().as_bytes())),
             (ALLOW, (self.code() == 405).then_some(allow)),
+            (RETRY_AFTER, self.retry_after.as_deref().map(str::as_bytes)),
             (DATE, Some(self.date)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value?)))

@@ -1,10 +1,11 @@
 //! What a request's head says: where it goes, and what is sent there.
 
-use super::body::Pump;
+use super::body::{Pump, PumpError};
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
 use super::grpc::Call;
+use super::per_client::ClientKey;
 use super::worker::{Worker, head_limits};
 use crate::http::{
     Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request,
@@ -15,6 +16,8 @@ use crate::stats::Shard;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use std::net::IpAddr;
+use std::time::Instant;
 
 /// A request that has come as far as its head.
 pub(super) enum Arrived {
@@ -94,29 +97,27 @@ impl Forwarded {
         let to_head = head.method == "HEAD";
         let mut timeouts = snapshot.plan.timeouts;
         let call = Call::of(&head, &mut timeouts.request);
-        let choice = choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| TurnedAway {
-            reason: match no_choice {
+        let asked = match (&call, to_head) {
+            (Some(_), _) => Asked::Grpc,
+            (None, true) => Asked::Head,
+            (None, false) => Asked::Plain,
+        };
+        let choice = within_limits(worker, snapshot, &head, client.peer.ip()).and_then(|()| {
+            choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| match no_choice {
                 NoChoice::Route => Reason::NoRoute,
                 NoChoice::Weight => Reason::NoWeight,
                 NoChoice::Endpoint => Reason::NoEndpoint,
-            },
-            persists: head.persists() && head.body == BodyLength::Sized(0),
-            asked: if call.is_some() {
-                Asked::Grpc
-            } else if to_head {
-                Asked::Head
-            } else {
-                Asked::Plain
-            },
+            })
         });
         let choice = match choice {
             Ok(choice) => choice,
-            Err(turned_away) => {
+            Err(reason) => {
+                let persists = head.persists() && head.body == BodyLength::Sized(0);
                 if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
                     input.consume(*length);
                     client.input = (!input.unread().is_empty()).then_some(input);
                 }
-                return Err(turned_away);
+                return Err(TurnedAway { reason, persists, asked });
             }
         };
         let plan = &snapshot.plan;
@@ -136,7 +137,7 @@ impl Forwarded {
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
         let mut outgoing = Outgoing {
             head: composed,
-            body: Pump::new(head.body, transfer, limits),
+            body: Pump::new(head.body, transfer, limits).at_most(plan.limits.request_body_bytes),
             version: head.version,
             to_head,
             persists: head.persists(),
@@ -153,9 +154,12 @@ impl Forwarded {
             } else if bodyless {
                 client.input = Some(input);
             } else {
-                let malformed = outgoing.body.accept(input, &worker.buffers).is_err();
-                if malformed {
-                    return Err(refused(Refusal::Chunk));
+                match outgoing.body.accept(input, &worker.buffers) {
+                    Ok(()) => {}
+                    Err(PumpError::TooLarge) => {
+                        return Err(TurnedAway { reason: Reason::BodyTooLarge, persists: false, asked });
+                    }
+                    Err(_) => return Err(refused(Refusal::Chunk)),
                 }
                 client.input = outgoing.body.take_extra();
                 let joins = !outgoing.upgrades && !http2;
@@ -179,5 +183,27 @@ impl Forwarded {
             shards[absent][worker.id].record_fallback();
         }
         &shards[self.choice.index][worker.id]
+    }
+}
+
+/// Whether a client at this address may ask this now; nothing is looked at where nothing is limited.
+fn within_limits(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    head: &RequestHead<'_, '_>,
+    client: IpAddr,
+) -> Result<(), Reason> {
+    let limits = &snapshot.plan.limits;
+    if let Some(rate) = limits.requests_per_client {
+        worker.clients.rates.take(ClientKey::of(client), rate, Instant::now()).map_err(|wait| {
+            let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            Reason::RateLimited { retry_after: u32::try_from(whole).unwrap_or(u32::MAX) }
+        })?;
+    }
+    match (limits.request_body_bytes, head.body) {
+        (Some(most), BodyLength::Sized(length) | BodyLength::Stream(Some(length))) if length > most as u64 => {
+            Err(Reason::BodyTooLarge)
+        }
+        _ => Ok(()),
     }
 }

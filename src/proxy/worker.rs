@@ -3,17 +3,18 @@
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::per_client::{ClientKey, Held, PerClient};
 use crate::http::HeadLimits;
 use crate::net::proxy_protocol::Malformed;
 use crate::net::{Beginning, Entrance};
 use crate::plan::{Http2, Snapshot, Timeouts};
-use crate::stats::WorkerCounters;
+use crate::stats::{Rejection, WorkerCounters};
 use crate::upstream::{ConnectError, Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cell::{Cell, RefCell};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -40,6 +41,7 @@ pub(super) struct Parts {
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) loads: Arc<[AtomicUsize]>,
     pub(super) peers: Arc<[mpsc::UnboundedSender<Command>]>,
+    pub(super) clients: Arc<PerClient>,
     pub(super) clock: Clock,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct Worker {
     pub(super) buffers: Buffers,
     /// The last connection has closed.
     pub(super) idle: Notify,
+    /// What each client has, in all workers.
+    pub(super) clients: Arc<PerClient>,
     clock: Clock,
     now_ms: Cell<u64>,
     snapshots: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
@@ -63,6 +67,7 @@ pub(super) struct Worker {
     date_s: Cell<u64>,
     pub(super) draining: Cell<bool>,
     full: Seldom,
+    client_full: Seldom,
     handshake_failed: Seldom,
     header_malformed: Seldom,
 }
@@ -97,7 +102,7 @@ const SWEEP_TICKS: u64 = 10;
 
 impl Worker {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { id, snapshots, counters, loads, peers, clock } = parts;
+        let Parts { id, snapshots, counters, loads, peers, clients, clock } = parts;
         let snapshot = snapshots.load_full();
         let seat = Seat { worker: id, workers: loads.len() };
         let pools = Pools::new(&snapshot, &Pools::default(), seat, &counters);
@@ -109,6 +114,7 @@ impl Worker {
             deadlines: Rc::default(),
             buffers: Buffers::default(),
             idle: Notify::new(),
+            clients,
             clock,
             now_ms: Cell::new(clock.now_ms()),
             snapshots: RefCell::new(Cache::new(snapshots)),
@@ -118,6 +124,7 @@ impl Worker {
             date_s: Cell::new(0),
             draining: Cell::new(false),
             full: Seldom::default(),
+            client_full: Seldom::default(),
             handshake_failed: Seldom::default(),
             header_malformed: Seldom::default(),
         };
@@ -162,6 +169,17 @@ impl Worker {
     /// How many connections may be open.
     pub(super) fn max_connections(&self) -> usize {
         self.current.borrow().snapshot.plan.limits.connections_per_worker
+    }
+
+    /// Whether a client at this address may have another connection: then, where that is limited, what counts it for as
+    /// long as it is there.
+    pub(super) fn admits(&self, client: IpAddr) -> Result<Option<Box<Held>>, Rejection> {
+        let Some(most) = self.current().snapshot.plan.limits.connections_per_client else { return Ok(None) };
+        let held = self.clients.open.hold(ClientKey::of(client), most);
+        if held.is_none() && self.client_full.is_due(self.now_ms()) {
+            tracing::warn!(%client, limit = most, "closing new connections: limits.connectionsPerClient is reached");
+        }
+        held.map(Some).ok_or(Rejection::ConnectionsPerClient)
     }
 
     /// Says, once in ten seconds, that connections are being closed because there are too many.

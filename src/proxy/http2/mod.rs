@@ -31,6 +31,9 @@ const SEND_BUFFER: usize = 64 << 10;
 const FIELD_OVERHEAD: usize = 32;
 /// The smallest that a frame's limit may be (RFC 9113 section 4.2): a stream holds the others up for one frame.
 const FRAME: u32 = 16 << 10;
+/// What frames may take beside their content before they are read: as much as a window of the smallest of gRPC's messages
+/// does. By the crate's own measure a caller that streams such messages would be taken for a flood.
+const SMALL_FRAMES: usize = 4 << 20;
 
 /// Serves the client, whose preface may be in its input, until the connection is closed and its last stream is over.
 pub(super) async fn serve(worker: Rc<Worker>, client: Client) {
@@ -65,6 +68,7 @@ fn handshake(worker: &Worker, transport: Transport) -> Handshake<Transport, Byte
         .max_frame_size(FRAME)
         .max_header_list_size(narrow(limits.bytes + FIELD_OVERHEAD * limits.fields))
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(SMALL_FRAMES)
         .enable_connect_protocol()
         .handshake(transport)
 }

@@ -60,11 +60,12 @@ impl Streams {
         tokio::task::spawn_local(async move {
             let begun_ms = worker.now_ms();
             client.deadline.watch_here().await;
-            let next = match forward(&worker, &mut client, arrived).await {
-                Next::Tunnel(tunnel) => tunnel.carry(&worker, &mut client).await,
-                Next::Close => return open.0.guard.borrow_mut().given_up(worker.now_ms() - begun_ms),
-                next => next,
-            };
+            let mut next = forward(&worker, &mut client, arrived).await;
+            if let Next::Tunnel(tunnel) = next {
+                next = tunnel.carry(&worker, &mut client).await;
+            } else if matches!(&mut client.stream, Stream::Http2(stream) if stream.was_reset()) {
+                open.0.guard.borrow_mut().given_up(worker.now_ms() - begun_ms);
+            }
             if matches!(next, Next::Cut) {
                 // What the client can have, it gets: a reset overtakes whatever has not been sent.
                 tokio::task::yield_now().await;
