@@ -7,7 +7,7 @@
 use super::buffer::{Buffer, Buffers};
 use super::replay::{NotKept, Replay};
 use crate::http::{
-    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, grpc, trailers_of_lines,
+    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, chunk_size, compose_trailers, grpc, trailers_of_lines,
     trailers_that_pass,
 };
 use crate::net::{Http2, Stream};
@@ -273,6 +273,17 @@ impl Pump {
         }
     }
 
+    /// Takes in what has come of an HTTP/2 stream's content, and puts `head` before it if there is room: whether it did.
+    /// What is wrong with the stream, a [`poll`](Self::poll) finds again.
+    pub(super) fn join(&mut self, head: &[u8], cx: &mut Context<'_>, source: &mut Stream, buffers: &Buffers) -> bool {
+        let fills = self.buffer.is_none() && matches!(self.source, Source::Stream { .. });
+        fills && matches!(self.poll_fill(cx, source, buffers), Poll::Ready(Ok(()))) && self.prepend(head)
+    }
+
+    fn prepend(&mut self, head: &[u8]) -> bool {
+        self.buffer.as_mut().is_some_and(|buffer| buffer.prepend(head))
+    }
+
     /// Writes what has been framed.
     pub(super) fn poll_flush(
         &mut self,
@@ -379,16 +390,6 @@ impl Pump {
             _ => {}
         }
     }
-}
-
-/// A chunk's size in hexadecimal, with its line end.
-fn chunk_size(size: usize, room: &mut [u8; 8]) -> &[u8] {
-    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4) as usize;
-    for (place, digit) in room[..digits].iter_mut().rev().enumerate() {
-        *digit = b"0123456789abcdef"[(size >> (4 * place)) & 0xf];
-    }
-    room[digits..digits + 2].copy_from_slice(b"\r\n");
-    &room[..digits + 2]
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
+use crate::http::frames::PREFACE;
 use crate::http::{Asked, HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
 use crate::net::Stream;
 use crate::net::proxy_protocol::Addresses;
@@ -240,10 +241,7 @@ impl Client {
     }
 }
 
-/// What an HTTP/2 connection begins with (RFC 9113 section 3.4): made to look like a request that no server of HTTP/1.1
-/// takes for one.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The length of what looks like a request's head in it.
+/// The length of what looks like a request's head in HTTP/2's preface.
 const HTTP2_PREFACE_HEAD: usize = 18;
 /// Up to this length an unfinished head is looked at for early errors each time more of it comes.
 const EARLY_CHECK: usize = 1_024;

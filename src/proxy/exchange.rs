@@ -175,6 +175,8 @@ impl<'a, 'p> Exchange<'a, 'p> {
         }
         if self.head_sent == 0 && matches!(self.upstream, Stream::Http2(_)) {
             self.send_http2_head()?;
+        } else if self.head_sent == 0 && matches!(self.client.stream, Stream::Http2(_)) {
+            self.join_content(cx);
         }
         let head = &self.outgoing.head;
         while self.head_sent < head.len() {
@@ -209,6 +211,14 @@ impl<'a, 'p> Exchange<'a, 'p> {
                 self.request_failed = true;
                 Poll::Ready(Ok(()))
             }
+        }
+    }
+
+    /// Lets an HTTP/2 client's content leave with the head, as an HTTP/1.1 client's does, if it is there by now.
+    fn join_content(&mut self, cx: &mut Context<'_>) {
+        let Outgoing { head, body, upgrades, .. } = &mut *self.outgoing;
+        if !*upgrades && !head.is_empty() && body.join(head, cx, &mut self.client.stream, &self.worker.buffers) {
+            head.clear();
         }
     }
 
