@@ -209,7 +209,8 @@ impl Client {
     /// 9.6).
     pub(super) async fn linger(&mut self, buffers: &Buffers) {
         self.deadline.set(Some(LINGER));
-        let mut shut = false;
+        // An HTTP/2 stream has ended with its response.
+        let mut shut = matches!(self.stream, Stream::Http2(_));
         poll_fn(|cx| {
             while !shut {
                 match Pin::new(&mut self.stream).poll_shutdown(cx) {

@@ -66,6 +66,10 @@ impl Streams {
             } else if client.stream.was_reset() {
                 open.0.guard.borrow_mut().given_up(worker.now_ms() - begun_ms);
             }
+            if matches!(next, Next::Linger) {
+                // Some clients drop a response when the reset that a stream ends with overtakes their own content.
+                client.linger(&worker.buffers).await;
+            }
             if matches!(next, Next::Cut) {
                 // What the client can have, it gets: a reset overtakes whatever has not been sent.
                 tokio::task::yield_now().await;
