@@ -55,6 +55,7 @@ impl Check<'_> {
         let (listeners, taken) = self.listeners(self.filled("listeners", &config.listeners, file.place));
         let admin = self.admin(value(config.admin.as_ref()), &taken);
         let limits = self.limits(value(config.limits.as_ref()));
+        let http2 = self.http2(config.http2.as_ref());
         let checked = rollouts.as_deref().zip(routes.rules.as_deref());
         self.limits_against_timeouts(value(config.rollouts.as_ref()), timeouts.as_ref(), checked);
         let headers = Self::headers(value(config.headers.as_ref()));
@@ -77,6 +78,7 @@ impl Check<'_> {
             matcher: Matcher::new(routes.entries),
             rollouts,
             limits: limits?,
+            http2: http2?,
             timeouts: timeouts?,
             headers,
             drain: drain?,

@@ -5,12 +5,13 @@
 //! what that means for the client and for the counters is the business of `forward`.
 
 use super::answer::{Receiver, Response, Taken, take_head};
-use super::body::{Pump, PumpError, Side};
+use super::body::{Pump, PumpError};
 use super::buffer::Buffer;
 use super::client::Client;
 use super::grpc::Call;
 use super::over_http2::OverHttp2;
 use super::retries::Retries;
+use super::stage::Stage;
 use super::worker::Worker;
 use crate::http::{HeadLimits, Inexpressible, Version};
 use crate::net::Stream;
@@ -37,6 +38,8 @@ pub(super) struct Outgoing<'p> {
     pub(super) persists: bool,
     /// Other protocols are offered; the `head` stays apart from the body, to say later which.
     pub(super) upgrades: bool,
+    /// The head may stand before the content's beginning, and leave with it.
+    pub(super) joins: bool,
     /// Doing it twice is the same as doing it once (RFC 9110 section 9.2.2), and its body is short enough to be kept.
     pub(super) repeats: bool,
     pub(super) limits: HeadLimits,
@@ -109,23 +112,13 @@ pub(super) struct Exchange<'a, 'p> {
     pub(super) head_sent: usize,
     pub(super) over_http2: OverHttp2,
     /// The backend takes no more of the request; it may have answered all the same.
-    request_failed: bool,
+    pub(super) request_failed: bool,
     pub(super) response: Response,
     /// Heads for the client that do not stand before content: interim ones, and what finds no room there.
     pub(super) prelude: Vec<u8>,
     prelude_sent: usize,
-    waits_since: Option<Instant>,
-    stage: Option<Stage>,
-}
-
-/// What an exchange is waiting for, which decides how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    ClientBody,
-    UpstreamTakes,
-    Head,
-    ClientTakes,
-    UpstreamBody,
+    pub(super) waits_since: Option<Instant>,
+    pub(super) stage: Option<Stage>,
 }
 
 impl<'a, 'p> Exchange<'a, 'p> {
@@ -185,6 +178,8 @@ impl<'a, 'p> Exchange<'a, 'p> {
         }
         if self.head_sent == 0 && matches!(self.upstream, Stream::Http2(_)) {
             self.send_http2_head()?;
+        } else if self.head_sent == 0 && matches!(self.client.stream, Stream::Http2(_)) {
+            self.join_content(cx)?;
         }
         let head = &self.outgoing.head;
         while self.head_sent < head.len() {
@@ -211,14 +206,34 @@ impl<'a, 'p> Exchange<'a, 'p> {
                 }
                 Poll::Ready(Ok(()))
             }
-            Err(PumpError::Malformed) if self.seen.code.is_none() => Poll::Ready(Err(End::ClientMalformed)),
-            Err(PumpError::TooLarge) if self.seen.code.is_none() => Poll::Ready(Err(End::BodyTooLarge)),
-            Err(PumpError::Source | PumpError::Malformed | PumpError::TooLarge) => Poll::Ready(Err(End::ClientGone)),
             Err(PumpError::Sink) if sent_nothing && self.outgoing.body.written() == 0 => Poll::Ready(Err(End::Unsent)),
             Err(PumpError::Sink) => {
                 self.request_failed = true;
                 Poll::Ready(Ok(()))
             }
+            Err(error) => Poll::Ready(Err(self.client_fails(&error))),
+        }
+    }
+
+    /// Lets an HTTP/2 client's content leave with the head, as an HTTP/1.1 client's does, if it is there by now.
+    fn join_content(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let Outgoing { head, body, joins, .. } = &mut *self.outgoing;
+        if !*joins || head.is_empty() {
+            return Ok(());
+        }
+        let joined = body.join(head, cx, &mut self.client.stream, &self.worker.buffers);
+        if joined.map_err(|error| self.client_fails(&error))? {
+            self.outgoing.head.clear();
+        }
+        Ok(())
+    }
+
+    /// What it means that no more of the client's body can be had.
+    fn client_fails(&self, error: &PumpError) -> End {
+        match error {
+            PumpError::Malformed if self.seen.code.is_none() => End::ClientMalformed,
+            PumpError::TooLarge if self.seen.code.is_none() => End::BodyTooLarge,
+            _ => End::ClientGone,
         }
     }
 
@@ -347,54 +362,6 @@ impl<'a, 'p> Exchange<'a, 'p> {
         match std::mem::replace(&mut self.response, Response::Head(None)) {
             Response::Body { pump, upstream_persists: true, .. } if sent => Some(pump),
             _ => None,
-        }
-    }
-
-    fn blocks_on_client(&self, sends_body: bool) -> bool {
-        match &self.response {
-            Response::Head(_) => {
-                !self.prelude.is_empty() || (sends_body && self.outgoing.body.waits_for() == Side::Source)
-            }
-            Response::Body { pump, .. } => !self.prelude.is_empty() || pump.waits_for() == Side::Sink,
-        }
-    }
-
-    /// Sets the deadline for what is waited for now, and starts the client's clock if that is the client.
-    fn enter_stage(&mut self) {
-        let sends_body = !self.outgoing.body.is_over() && !self.request_failed;
-        let client_blocks = self.blocks_on_client(sends_body);
-        let stage = match (&self.response, client_blocks) {
-            (Response::Head(_), true) if self.prelude.is_empty() => Stage::ClientBody,
-            (_, true) => Stage::ClientTakes,
-            (Response::Head(_), false) if sends_body => Stage::UpstreamTakes,
-            (Response::Head(_), false) => Stage::Head,
-            (Response::Body { .. }, false) => Stage::UpstreamBody,
-        };
-        // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
-        if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
-            let timeouts = self.outgoing.timeouts;
-            self.client.deadline.set(match stage {
-                Stage::ClientTakes => timeouts.idle,
-                Stage::ClientBody if self.outgoing.grpc.is_none() => timeouts.idle,
-                // Of a gRPC stream that is silent both ways nobody can say whose turn it is.
-                Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
-                Stage::UpstreamBody => None,
-            });
-            self.stage = Some(stage);
-        }
-        if client_blocks {
-            self.waits_since = Some(Instant::now());
-        }
-    }
-
-    fn timed_out(&self) -> End {
-        match self.stage {
-            Some(Stage::ClientBody) => End::ClientSlow,
-            Some(Stage::ClientTakes) => End::ClientGone,
-            Some(Stage::UpstreamBody) => End::CutOff,
-            Some(Stage::UpstreamTakes | Stage::Head) | None => {
-                End::HeadTimeout { bound: self.client.deadline.bound_passed() }
-            }
         }
     }
 }

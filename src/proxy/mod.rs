@@ -31,6 +31,7 @@ mod request;
 mod retries;
 mod run;
 mod serve;
+mod stage;
 mod tunnel;
 mod worker;
 mod workers;

@@ -10,11 +10,12 @@ use super::mirror::Copy;
 use super::per_client::ClientKey;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
-    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc,
-    location, slots,
+    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request,
+    extended_connect, grpc, location, slots, websocket_key,
 };
 use crate::plan::{BackendId, HeaderChanges, Plan, Protocol, Rule, RuleFilters, Snapshot};
 use crate::stats::Shard;
+use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use std::net::IpAddr;
@@ -60,7 +61,16 @@ impl Arrived {
             {
                 Asked::Grpc
             }
+            Self::Http2(parts) if parts.method == Method::HEAD => Asked::Head,
             Self::Http1(_) | Self::Http2(_) => Asked::Plain,
+        }
+    }
+
+    /// A key for what an extended CONNECT becomes, if it is one.
+    fn websocket_key(&self, worker: &Worker) -> Result<Option<String>, Refusal> {
+        match self {
+            Self::Http2(parts) if extended_connect(parts)? => Ok(Some(websocket_key(worker.random_wide()))),
+            Self::Http1(_) | Self::Http2(_) => Ok(None),
         }
     }
 }
@@ -73,21 +83,22 @@ pub(super) enum Answer {
 
 impl<'p> Forwarded<'p> {
     /// Reads the head, chooses the backend, and composes what it is sent.
+    #[expect(clippy::needless_pass_by_value, reason = "no connection's task has to have room for it then")]
     pub(super) fn new(
         worker: &Worker,
         snapshot: &'p Snapshot,
         client: &mut Client,
         arrived: Arrived,
     ) -> Result<Self, TurnedAway<'p>> {
-        // Given by value, so that no connection's task has to have room for it while its request is under way.
         let arrived = &arrived;
         let input = client.input.take();
         let limits = head_limits(snapshot);
-        let (mut slots, mut lines) = (slots(), Vec::new());
         let refused = |refusal| {
             let answer = Answer::Reason(Reason::Refused(refusal));
             TurnedAway { answer, changes: None, persists: false, asked: arrived.asked() }
         };
+        let key = arrived.websocket_key(worker).map_err(refused)?;
+        let (mut slots, mut lines) = (slots(), Vec::new());
         let head = match arrived {
             Arrived::Http1(length) => {
                 let bytes = input.as_ref().expect("a head has been found in it").unread();
@@ -97,7 +108,9 @@ impl<'p> Forwarded<'p> {
                     Err(refusal) => Err(refusal),
                 }
             }
-            Arrived::Http2(parts) => RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits),
+            Arrived::Http2(parts) => {
+                RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits, key.as_deref())
+            }
         };
         let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
@@ -136,7 +149,7 @@ impl<'p> Forwarded<'p> {
             local: client.local,
             filters,
             headers: plan.headers,
-            request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
+            request_id: worker.random_wide(),
         };
         let mut composed = worker.buffers.take_head();
         compose_request(&mut composed, &head, &inbound);
@@ -154,6 +167,7 @@ impl<'p> Forwarded<'p> {
             to_head,
             persists: head.persists(),
             upgrades: head.upgrades,
+            joins: !head.upgrades && version != Version::Http2 && stand_in_head.is_none(),
             repeats: idempotent && bodyless && !head.upgrades,
             limits,
             timeouts: &rule.timeouts,
@@ -162,19 +176,12 @@ impl<'p> Forwarded<'p> {
             via: plan.headers.via,
             grpc: call,
         };
-        let mut joins = !outgoing.upgrades && version != Version::Http2 && stand_in_head.is_none();
         if !bodyless {
-            outgoing.repeats = rule.retry.is_some() && idempotent && !head.upgrades && Replay::fits(head.body);
-            let turns = turns_to_other_version(plan, rule);
-            if outgoing.repeats || turns || (copy.is_some() && Replay::fits(head.body)) {
-                outgoing.body.keep(Replay::new(head.body));
-            }
-            // A head that may be sent again, or before other frames, stays by itself.
-            joins &= !outgoing.repeats && !turns;
+            outgoing.keep_body(head.body, rule, plan, idempotent, copy.is_some());
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
-            begin_body(worker, client, &mut outgoing, input, bodyless, joins).map_err(|reason| TurnedAway {
+            begin_body(worker, client, &mut outgoing, input, bodyless).map_err(|reason| TurnedAway {
                 answer: Answer::Reason(reason),
                 changes: None,
                 persists: false,
@@ -232,6 +239,19 @@ impl<'p> Forwarded<'p> {
     }
 }
 
+impl Outgoing<'_> {
+    /// Keeps the body as it comes, where somebody may want it once more: the next attempt, stable in another version of
+    /// HTTP, or who gets a copy. What may be sent again, its head does not join.
+    fn keep_body(&mut self, length: BodyLength, rule: &Rule, plan: &Plan, idempotent: bool, is_copied: bool) {
+        self.repeats = rule.retry.is_some() && idempotent && !self.upgrades && Replay::fits(length);
+        let turns = turns_to_other_version(plan, rule);
+        if self.repeats || turns || (is_copied && Replay::fits(length)) {
+            self.body.keep(Replay::new(length));
+        }
+        self.joins &= !self.repeats && !turns;
+    }
+}
+
 /// What stable would be sent, if it is another than what the canary is; `inbound` is what the canary's head was made of.
 fn head_for_stand_in(
     snapshot: &Snapshot,
@@ -262,7 +282,7 @@ fn version_of(protocol: Protocol) -> Version {
     }
 }
 
-/// Takes in what has come behind the head: the content's beginning, before which the head is put where it `joins`, or
+/// Takes in what has come behind the head: the content's beginning, before which the head is put where it joins it, or
 /// the next request.
 fn begin_body(
     worker: &Worker,
@@ -270,7 +290,6 @@ fn begin_body(
     outgoing: &mut Outgoing<'_>,
     input: Buffer,
     bodyless: bool,
-    joins: bool,
 ) -> Result<(), Reason> {
     if input.unread().is_empty() {
         worker.buffers.give(input);
@@ -282,7 +301,7 @@ fn begin_body(
             _ => Reason::Refused(Refusal::Chunk),
         })?;
         client.input = outgoing.body.take_extra();
-        if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+        if outgoing.joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
             outgoing.head.clear();
         }
     }

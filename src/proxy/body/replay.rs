@@ -35,8 +35,8 @@ impl Replay {
     /// How much is kept at most, in bytes of content.
     pub(in crate::proxy) const MOST: usize = 64 << 10;
 
-    pub(in crate::proxy) fn new(length: BodyLength) -> Box<Self> {
-        Box::new(Self { length, content: Vec::new(), trailers: Vec::new(), lost: false })
+    pub(in crate::proxy) fn new(length: BodyLength) -> Self {
+        Self { length, content: Vec::new(), trailers: Vec::new(), lost: false }
     }
 
     /// Whether a body of this length may be kept whole.
@@ -51,7 +51,7 @@ impl Replay {
     /// Keeps what has been read next; or nothing any more, if that is too much.
     pub(in crate::proxy) fn keep(&mut self, content: &[u8], trailers: &[u8]) {
         if self.lost || self.content.len() + content.len() > Self::MOST {
-            *self = Self { lost: true, ..*Self::new(self.length) };
+            *self = Self { lost: true, ..Self::new(self.length) };
         } else {
             self.content.extend_from_slice(content);
             self.trailers.extend_from_slice(trailers);
@@ -71,8 +71,8 @@ impl Replay {
 
 impl Pump {
     /// From now on keeps what is accepted in `replay`, for [`rewind`](Self::rewind).
-    pub(in crate::proxy) fn keep(&mut self, replay: Box<Replay>) {
-        self.replay = Some(replay);
+    pub(in crate::proxy) fn keep(&mut self, replay: Replay) {
+        self.replay = Some(Box::new(replay));
     }
 
     /// Whether nothing of it has been accepted that is not kept, if there is anything to be kept at all.

@@ -9,6 +9,7 @@ mod messages;
 mod mirrors;
 mod nginx;
 mod peer;
+mod retries;
 mod secure;
 mod strict;
 mod through;

@@ -127,3 +127,42 @@ fn where_stable_is_dead_as_well_each_is_charged_with_its_own() {
     assert!((1..20).contains(&canarys), "{canarys}");
     assert!(!canary_is_out(&serin), "stable shows the same");
 }
+
+#[test]
+fn stable_is_sent_what_its_own_filters_make_of_the_request() {
+    let stable = Backend::replying("HTTP/1.1 200 OK\r\nx-from: backend\r\nContent-Length: 2\r\n\r\nok");
+    let change = |side: &str| {
+        let set = format!("set: [{{ name: x-side, value: {side} }}]");
+        format!(
+            "filters: [{{ type: RequestHeaderModifier, requestHeaderModifier: {{ {set} }} }}, \
+             {{ type: ResponseHeaderModifier, responseHeaderModifier: {{ {set} }} }}]"
+        )
+    };
+    let rewrite = "{ type: URLRewrite, urlRewrite: { path: { type: ReplaceFullPath, replaceFullPath: /next } } }";
+    let config = halves(stable.address(), closed_port(), "").replace(
+        "[{ name: stable }, { name: canary }]",
+        &format!(
+            "[{{ name: stable, weight: 0, {} }}, {{ name: canary, {} }}]",
+            change("stable"),
+            change("canary").replace("filters: [", &format!("filters: [{rewrite}, "))
+        ),
+    );
+    let mut serin = Serin::start(&config);
+    let mut client = serin.client();
+    for request in [
+        "GET /asked HTTP/1.1\r\nHost: t\r\n\r\n",
+        "POST /asked HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello",
+        "POST /asked HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ] {
+        client.send(request);
+        let response = client.response();
+        assert_eq!((response.status, response.head.one("x-side")), (200, Some("stable")));
+    }
+    let requests = stable.requests();
+    assert_eq!(requests.len(), 3);
+    for request in requests {
+        assert_eq!((request.target(), request.head.one("x-side")), ("/asked", Some("stable")));
+        assert!(request.method() == "GET" || request.body == b"hello", "{request:?}");
+    }
+    assert_eq!(serin.count("serin_failures_total", &[("backend", "canary")]), 3);
+}
