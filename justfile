@@ -29,9 +29,27 @@ blast *ARGS:
 peers *ARGS: build
     python3 -B benches/peers/run.py {{ARGS}}
 
-# The property tests, with many more cases than `just test` gives them; there are no coverage-guided fuzz targets yet
-fuzz CASES="20000":
+# Every fuzz target for so many seconds, from the kept corpus on (needs cargo-fuzz; what is found lands in fuzz/target/found)
+fuzz SECONDS="30":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # The sanitizers are not stable yet; the switch that lets a stable compiler have them is for these builds alone.
+    export RUSTC_BOOTSTRAP=1
+    cargo fuzz build
+    for file in fuzz/fuzz_targets/*.rs; do
+        target=$(basename "$file" .rs)
+        mkdir -p "fuzz/target/found/$target"
+        cargo fuzz run "$target" "fuzz/target/found/$target" "fuzz/corpus/$target" -- -max_total_time={{SECONDS}} -print_final_stats=1
+    done
+
+# The property tests, with many more cases than `just test` gives them
+properties CASES="20000":
     PROPTEST_CASES={{CASES}} cargo test --release --lib
+
+# The fault campaign, with FACTOR times as many kills and rounds as `just test` has, in an optimised build
+faults FACTOR="5":
+    SERIN_FAULTS_FACTOR={{FACTOR}} cargo test --release --test it faults:: -- --test-threads 1
+    cat target/tmp/faults.md
 
 # A canary that fails and is taken out, on two services of its own
 demo *ARGS: build

@@ -42,6 +42,9 @@
 //! written (`config::raw`) and what is obeyed ([`plan`]), and hyper on the request's path: its cold edges only.
 
 // Rooms, top to bottom: a module imports from those below it, never from those above.
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub mod cli;
 
 pub mod app;

@@ -80,7 +80,14 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
                 severity: Severity::Info,
             }],
         }],
-        limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
+        limits: Limits {
+            header_bytes: 65_536,
+            header_count: 100,
+            connections_per_worker: 1,
+            connections_per_client: None,
+            requests_per_client: None,
+            request_body_bytes: None,
+        },
         timeouts: Timeouts {
             header_read: None,
             idle: None,

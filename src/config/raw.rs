@@ -25,7 +25,7 @@ pub(super) use limits::{Limit, Prometheus};
 pub(super) use proxy_protocol::{ProxyProtocol, ProxyProtocolVersion};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
-pub(super) use settings::{Dns, Drain, Headers, Limits, Store, Timeouts};
+pub(super) use settings::{Dns, Drain, Headers, Limits, RequestRate, Store, Timeouts};
 pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
 pub(super) use texts::{
     AddressText, BoundText, ComparisonText, DurationText, FactorText, LabelText, RateText, SizeText, TimeoutText,

@@ -13,12 +13,14 @@ pub struct Decoder {
     /// Bytes of the chunk that are still to come.
     remaining: u64,
     /// Digits of the current chunk's size.
-    digits: usize,
+    digits: u8,
     /// Bytes of the current chunk's extensions.
-    extension: usize,
+    extension: u16,
     /// The trailer section so far, with the empty line that ends it.
     trailers: Vec<u8>,
-    limits: HeadLimits,
+    /// Of the trailer section: bytes, and fields. Small, since every connection has room for two decoders.
+    max_trailers: u32,
+    max_fields: u16,
 }
 
 /// What one call of [`Decoder::decode`] did.
@@ -54,13 +56,21 @@ enum State {
 }
 
 /// A size below 2^60: more than anybody sends, and leading zeros do not go on for ever.
-const MAX_DIGITS: usize = 15;
-const MAX_EXTENSION: usize = 1_024;
+const MAX_DIGITS: u8 = 15;
+const MAX_EXTENSION: u16 = 1_024;
 
 impl Decoder {
     /// At the beginning of a body; `limits` are for its trailer section.
     pub fn new(limits: HeadLimits) -> Self {
-        Self { state: State::SizeFirst, remaining: 0, digits: 0, extension: 0, trailers: Vec::new(), limits }
+        Self {
+            state: State::SizeFirst,
+            remaining: 0,
+            digits: 0,
+            extension: 0,
+            trailers: Vec::new(),
+            max_trailers: u32::try_from(limits.bytes).unwrap_or(u32::MAX),
+            max_fields: u16::try_from(limits.fields.min(MAX_FIELDS)).unwrap_or(u16::MAX),
+        }
     }
 
     /// Takes in `bytes`, moving the content in them to their beginning.
@@ -96,7 +106,7 @@ impl Decoder {
             return Ok(());
         }
         let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        match httparse::parse_headers(&self.trailers, &mut slots[..self.limits.fields.min(MAX_FIELDS)]) {
+        match httparse::parse_headers(&self.trailers, &mut slots[..usize::from(self.max_fields)]) {
             Ok(httparse::Status::Complete((_, lines))) => {
                 for line in lines.iter().filter(|line| Field::of(line.name).may_trail()) {
                     out.extend_from_slice(line.name.as_bytes());
@@ -155,7 +165,7 @@ impl Decoder {
 
     fn trailer(&mut self, byte: u8) -> Result<(), ChunkError> {
         let lone = (byte == b'\n') != self.trailers.ends_with(b"\r");
-        if lone || self.trailers.len() >= self.limits.bytes {
+        if lone || self.trailers.len() >= self.max_trailers as usize {
             return Err(ChunkError);
         }
         self.trailers.push(byte);

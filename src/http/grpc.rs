@@ -104,7 +104,9 @@ pub fn status_of_code(code: u16) -> GrpcEnd {
 /// The status of an answer of Serin's own.
 pub fn status_of_reason(reason: Reason) -> GrpcStatus {
     match reason {
-        Reason::Refused(Refusal::HeadTooLarge | Refusal::TooManyFields) => GrpcStatus::ResourceExhausted,
+        Reason::Refused(Refusal::HeadTooLarge | Refusal::TooManyFields)
+        | Reason::RateLimited { .. }
+        | Reason::BodyTooLarge => GrpcStatus::ResourceExhausted,
         Reason::Refused(Refusal::TooSlow) | Reason::RequestTimeout => GrpcStatus::DeadlineExceeded,
         Reason::Refused(_) | Reason::BadResponse => GrpcStatus::Internal,
         // What a server says that does not have the method.
@@ -236,6 +238,8 @@ mod tests {
             (Reason::RequestTimeout, DeadlineExceeded),
             (Reason::Refused(Refusal::HeadTooLarge), ResourceExhausted),
             (Reason::Refused(Refusal::TooManyFields), ResourceExhausted),
+            (Reason::RateLimited { retry_after: 1 }, ResourceExhausted),
+            (Reason::BodyTooLarge, ResourceExhausted),
             (Reason::Refused(Refusal::TooSlow), DeadlineExceeded),
             (Reason::Refused(Refusal::Malformed), Internal),
         ] {

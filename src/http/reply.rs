@@ -101,6 +101,13 @@ pub enum Reason {
     BrokenOff,
     /// The backend takes no `WebSocket` over HTTP/2.
     NoWebSocket,
+    /// The client asks more often than it may.
+    RateLimited {
+        /// When it may ask again, in seconds; at least 1.
+        retry_after: u32,
+    },
+    /// The request's body is larger than it may be.
+    BodyTooLarge,
 }
 
 impl Reason {
@@ -109,6 +116,8 @@ impl Reason {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => 404,
+            Self::BodyTooLarge => 413,
+            Self::RateLimited { .. } => 429,
             Self::NoWeight => 500,
             Self::NoWebSocket => 501,
             Self::Reset | Self::BadResponse | Self::BrokenOff => 502,
@@ -133,6 +142,8 @@ impl Reason {
             Self::RequestTimeout => "request-timeout",
             Self::BrokenOff => "broken-off",
             Self::NoWebSocket => "no-websocket",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::BodyTooLarge => "body-too-large",
         }
     }
 
@@ -151,6 +162,8 @@ impl Reason {
             Self::RequestTimeout => "the request took longer than it may",
             Self::BrokenOff => "the backend broke off its answer",
             Self::NoWebSocket => "the backend takes no WebSockets over HTTP/2",
+            Self::RateLimited { .. } => "there are more requests from this client than there may be",
+            Self::BodyTooLarge => "the request's body is larger than it may be",
         }
     }
 }
@@ -182,6 +195,8 @@ pub struct Reply<'a> {
     /// One line of text, unless what asked wants to be told otherwise; or nothing.
     body: String,
     asked: Asked,
+    /// In seconds, where that is said.
+    retry_after: Option<String>,
     date: &'a [u8],
     changes: Option<&'a HeaderChanges>,
 }
@@ -197,12 +212,17 @@ impl<'a> Reply<'a> {
     /// the fields of responses, and have the last word.
     pub fn new(reason: Reason, asked: Asked, date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
         let body = if asked == Asked::Grpc { String::new() } else { format!("{} {reason}\n", reason.code()) };
-        Self { says: Says::Reason(reason), body, asked, date, changes }
+        let retry_after = match reason {
+            Reason::RateLimited { retry_after } => Some(retry_after.to_string()),
+            _ => None,
+        };
+        Self { says: Says::Reason(reason), body, asked, retry_after, date, changes }
     }
 
     /// The answer with this code that sends the client to `location`; it has no content, whatever asks.
     pub fn redirect(code: u16, location: &'a [u8], date: &'a [u8], changes: Option<&'a HeaderChanges>) -> Self {
-        Self { says: Says::Location(code, location), body: String::new(), asked: Asked::Plain, date, changes }
+        let (body, asked) = (String::new(), Asked::Plain);
+        Self { says: Says::Location(code, location), body, asked, retry_after: None, date, changes }
     }
 
     /// Appends it to `out` as HTTP/1.1.
@@ -262,12 +282,13 @@ impl<'a> Reply<'a> {
             Says::Reason(reason) if self.asked == Asked::Grpc => (reason.label(), Some(b"application/grpc"), None),
             Says::Reason(reason) => (reason.label(), Some(b"text/plain"), None),
         };
-        let fields: [(&'f str, Option<&'f [u8]>); 6] = [
+        let fields: [(&'f str, Option<&'f [u8]>); 7] = [
             ("location", location),
             ("content-type", kind),
             ("content-length", Some(length)),
             ("x-serin-reason", Some(label.as_bytes())),
             ("allow", (self.code() == 405).then_some(allow)),
+            ("retry-after", self.retry_after.as_deref().map(str::as_bytes)),
             ("date", Some(self.date)),
         ];
         let stays = |name: &str| self.changes.is_none_or(|changes| !changes.drops(name));

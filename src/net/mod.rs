@@ -3,6 +3,7 @@
 mod entrance;
 mod http2;
 pub mod https;
+mod keepalive;
 mod metered;
 pub mod proxy_protocol;
 mod stream;
@@ -11,5 +12,6 @@ pub mod tls;
 pub use entrance::{Beginning, Entrance};
 pub use http2::{Http2, NoResponse};
 pub use ipnet::IpNet;
+pub use keepalive::keep_alive;
 pub use metered::{Metered, Traffic};
 pub use stream::Stream;

@@ -108,6 +108,11 @@ impl Health {
         self.rests_until_ms.load(Relaxed) > now_ms
     }
 
+    /// Whether connects failed though it rested already.
+    pub fn refuses_still(&self) -> bool {
+        self.failures_in_a_row.load(Relaxed) > Self::FAILURES_TO_REST
+    }
+
     /// Whether it has rested, and has taken no connection since.
     pub fn refuses(&self) -> bool {
         self.failures_in_a_row.load(Relaxed) >= Self::FAILURES_TO_REST
@@ -183,6 +188,7 @@ mod tests {
         assert!(!health.rests(0));
         for (failure, rest_ms) in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000].iter().enumerate() {
             health.connect_failed(0);
+            assert!(health.refuses() && health.refuses_still() == (failure > 0), "failure {failure}");
             assert!(health.rests(rest_ms - 1), "failure {failure}");
             assert!(!health.rests(*rest_ms), "failure {failure}");
         }

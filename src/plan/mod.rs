@@ -179,6 +179,34 @@ pub struct Limits {
     pub header_count: usize,
     /// Client connections that one worker holds; above it new ones are closed at once. Default 16,384.
     pub connections_per_worker: usize,
+    /// Connections that one client has open in all workers; above it new ones are closed at once. A client here is an
+    /// IPv4 address or the /64 of an IPv6 address. Default any number.
+    pub connections_per_client: Option<u32>,
+    /// How often one client may ask, of all workers together. Default as often as it likes.
+    pub requests_per_client: Option<RequestRate>,
+    /// Bytes of a request's body, without what frames them. Default any number.
+    pub request_body_bytes: Option<usize>,
+}
+
+/// A token bucket's measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestRate {
+    /// Tokens that come in a second, of which a request takes one; 1 to 1,000,000.
+    pub per_second: u32,
+    /// How many tokens there can be; 1 to 1,000,000.
+    pub burst: u32,
+}
+
+impl RequestRate {
+    /// From one token to the next.
+    pub fn interval(self) -> Duration {
+        Duration::from_secs(1) / self.per_second
+    }
+
+    /// How long an empty bucket takes to be full.
+    pub fn to_fill(self) -> Duration {
+        self.interval() * self.burst
+    }
 }
 
 /// How long the proxy waits; `None` is for ever.

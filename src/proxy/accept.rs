@@ -58,7 +58,8 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, beginning: Beginning, peer: Soc
     let mine = worker.loads[worker.id].load(Relaxed);
     let (fewest, other) =
         worker.loads.iter().map(|load| load.load(Relaxed)).zip(0..).min().expect("there is at least one worker");
-    if mine <= fewest + 2 + fewest / 8 {
+    // Above its limit a worker closes what it accepts, even while another one has room.
+    if mine <= fewest + 2 + fewest / 8 && mine < worker.max_connections() {
         take(worker, stream, beginning, peer);
     } else if let Ok(stream) = stream.into_std()
         && let Err(gone) = worker.peers[other].send(Command::Serve(stream, beginning, peer))
@@ -79,6 +80,8 @@ pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, beginning: Beginning,
         return;
     }
     let open = Open::new(Rc::clone(worker));
+    // A task keeps room for what it began with as long as it lives, so that is a pointer.
+    let beginning = Box::new(beginning);
     tokio::task::spawn_local(async move {
         serve(Rc::clone(&open.0), stream, beginning, peer).await;
     });

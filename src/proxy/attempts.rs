@@ -13,7 +13,8 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-/// How many endpoints are tried before a request is answered with a connect failure.
+/// How many endpoints are tried whose connects take time, or fail again and again, before a request is answered with a
+/// connect failure. One that begins to refuse does so at once, so that those that went down together are passed over.
 const CONNECT_ATTEMPTS: usize = 3;
 
 /// How many HTTP/2 streams that were refused, or broke before they were begun, are made up for.
@@ -58,7 +59,11 @@ pub(super) async fn attempts(
             Err(failure) => {
                 backend.failed(pool);
                 tried.push(Rc::clone(pool));
-                if tried.len() < backend.len().min(CONNECT_ATTEMPTS) && !client.deadline.bound_passed() {
+                let refused = matches!(failure, Tried::ConnectFailed);
+                if tried.len() < backend.len()
+                    && costly(&tried, refused) < CONNECT_ATTEMPTS
+                    && !client.deadline.bound_passed()
+                {
                     shard.record_retry();
                     continue;
                 }
@@ -82,12 +87,16 @@ pub(super) async fn attempts(
             End::Reset => lease.reused() && request.replayable,
             _ => false,
         };
-        if stale && lease.reused() && !lease.is_shared() {
+        if stale && lease.reused() {
             shard.record_retry();
             continue;
         }
         // A stream that was refused says nothing of the next one, which another endpoint may take.
-        if stale && lease.is_shared() && tried.len() < UNPROCESSED_ATTEMPTS && !client.deadline.bound_passed() {
+        if end == End::Unsent
+            && lease.is_shared()
+            && tried.len() < UNPROCESSED_ATTEMPTS
+            && !client.deadline.bound_passed()
+        {
             shard.record_retry();
             tried.push(Rc::clone(pool));
             continue;
@@ -104,6 +113,14 @@ pub(super) async fn attempts(
     }
 }
 
+/// How many of those that were `tried` count, the last of which refused or did not.
+fn costly(tried: &[Rc<Pool>], refused: bool) -> usize {
+    if !refused {
+        return tried.len();
+    }
+    tried.iter().filter(|pool| pool.endpoint().health.refuses_still()).count()
+}
+
 /// Whether this end is a failure of the endpoint, of whose response this was `seen`; `None` where the client made it end,
 /// which says nothing of the endpoint.
 fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<bool> {
@@ -118,12 +135,13 @@ fn is_failure(end: End, seen: Seen, call: Option<Call>, rules: Grpc) -> Option<b
 fn is_failure_of_http(end: End, code: Option<u16>) -> Option<bool> {
     match end {
         End::Complete { .. } => Some(code.is_some_and(|code| code >= 500)),
-        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::Inexpressible(_) => None,
+        End::ClientGone | End::ClientSlow | End::ClientMalformed | End::BodyTooLarge | End::Inexpressible(_) => None,
         _ => Some(true),
     }
 }
 
-/// A connection to the endpoint: an idle one, or a new one.
+/// A connection to the endpoint: an idle one, or a new one. What it takes to open one is on the heap: every connection's
+/// task would have to have room for it all the time, and it is seldom.
 async fn lease(
     worker: &Worker,
     client: &Client,
@@ -134,19 +152,17 @@ async fn lease(
     if pool.endpoint().protocol == Protocol::Http2 {
         return match backend.stream(pool, worker.now_ms()) {
             Some(lease) => Ok(lease),
-            // Seldom, and on the heap: every connection's task would have to have room for it.
             None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
         };
     }
-    if let Some(lease) = pool.reuse(!request.replayable, &client.ends()) {
+    if let Some(lease) = pool.reuse(!request.replayable, || client.ends()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
     client.deadline.set(request.outgoing.timeouts.connect);
     let health = &pool.endpoint().health;
-    // Apart, so that the addresses are not held while it is waited for.
-    let connecting = pool.connect(&client.ends(), worker.now_ms());
-    match client.within_deadline(pin!(connecting)).await {
+    let mut connecting = Box::pin(pool.connect(&client.ends(), worker.now_ms()));
+    match client.within_deadline(connecting.as_mut()).await {
         Some(Ok(lease)) => {
             health.connected();
             Ok(lease)

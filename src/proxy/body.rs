@@ -5,7 +5,7 @@
 //! every [`Buffer`] keeps free on both sides, so that one read makes one write.
 
 use super::buffer::{Buffer, Buffers};
-use super::replay::Replay;
+use super::replay::{NotKept, Replay};
 use crate::http::{
     BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, grpc, trailers_of_lines,
     trailers_that_pass,
@@ -27,7 +27,6 @@ pub(super) struct Pump {
     buffer: Option<Buffer>,
     /// What is written after it: a last chunk with trailers, or their lines alone where the sink is an HTTP/2 stream.
     tail: Vec<u8>,
-    tail_written: usize,
     /// Trailers from one HTTP/2 stream for another.
     trailers: Option<Box<HeaderMap>>,
     /// The sink is an HTTP/2 stream, and our side of it is still to be ended.
@@ -38,18 +37,11 @@ pub(super) struct Pump {
     extra: Option<Buffer>,
     /// Bytes that have gone to the sink.
     written: u64,
+    /// How much content there may still be.
+    allowance: u64,
     waits_for: Side,
     /// What has been accepted, where somebody wants to have it once more.
     replay: Option<Box<Replay>>,
-}
-
-/// Why a body is not [kept](Pump::kept).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotKept {
-    /// It is longer than what is kept.
-    TooLong,
-    /// It has not been read to its end.
-    Unfinished,
 }
 
 #[derive(Debug)]
@@ -78,6 +70,8 @@ pub(super) enum PumpError {
     Source,
     /// The source's framing is broken.
     Malformed,
+    /// There is more content than there may be.
+    TooLarge,
     /// The sink takes no more.
     Sink,
 }
@@ -104,15 +98,21 @@ impl Pump {
             transfer,
             buffer: None,
             tail: Vec::new(),
-            tail_written: 0,
             trailers: None,
             ends_stream: transfer == Transfer::Stream,
             grpc_end: None,
             extra: None,
             written: 0,
+            allowance: u64::MAX,
             waits_for: Side::Source,
             replay: None,
         }
+    }
+
+    /// The same, with no more content than this, if that is limited.
+    pub(super) fn at_most(mut self, most: Option<usize>) -> Self {
+        self.allowance = most.map_or(u64::MAX, |most| most as u64);
+        self
     }
 
     /// Whether the head that is sent to an HTTP/2 stream ends it, there being no content and no trailers.
@@ -179,6 +179,7 @@ impl Pump {
                 (taken.content, taken.consumed)
             }
         };
+        self.allowance = self.allowance.checked_sub(content as u64).ok_or(PumpError::TooLarge)?;
         if consumed < read {
             self.extra = Some(buffers.copy_of(&buffer.unread()[consumed..]));
         }
@@ -293,8 +294,9 @@ impl Pump {
             }
             self.buffer.take().into_iter().for_each(|buffer| buffers.give(buffer));
         }
-        while self.tail_written < self.tail.len() {
-            self.tail_written += ready!(Pin::new(&mut *sink).poll_write(cx, &self.tail[self.tail_written..]))?;
+        while !self.tail.is_empty() {
+            let written = ready!(Pin::new(&mut *sink).poll_write(cx, &self.tail))?;
+            self.tail.drain(..written);
         }
         self.tail = Vec::new();
         Pin::new(sink).poll_flush(cx)

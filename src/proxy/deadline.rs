@@ -115,8 +115,10 @@ impl Deadlines {
 }
 
 impl Entry {
+    /// A deadline that has passed when it is set, because the bound has, is looked at in the next tick: a moment that is
+    /// over would never come.
     fn look_again(&mut self, due: Due, now: u64, wheel: &mut [Vec<Due>]) {
-        self.looked_at = self.due.min(now + SLOTS as u64 - 1);
+        self.looked_at = self.due.clamp(now + 1, now + SLOTS as u64 - 1);
         if self.due == NEVER {
             self.looked_at = NEVER;
         } else {
@@ -226,6 +228,27 @@ mod tests {
         deadline.bound(None);
         deadline.set(None);
         assert!(!deadline.passed());
+    }
+
+    #[test]
+    fn a_deadline_that_is_set_when_the_bound_has_passed_does_not_undo_later_ones() {
+        let (waker, woken) = futures_waker();
+        let deadlines = Rc::new(Deadlines::default());
+        let deadline = deadlines.register();
+        deadline.watch(&Context::from_waker(&waker));
+        let woken = || woken.swap(false, std::sync::atomic::Ordering::SeqCst);
+        deadline.bound(Some(ticks(1)));
+        deadlines.advance(5);
+        deadline.set(Some(ticks(10)));
+        assert!(deadline.passed());
+        deadlines.advance(6);
+        assert!(woken(), "whoever waits for it is told");
+        deadline.bound(None);
+        deadline.set(Some(ticks(10)));
+        deadlines.advance(16);
+        assert!(!deadline.passed() && !woken());
+        deadlines.advance(17);
+        assert!(deadline.passed() && woken());
     }
 
     proptest! {

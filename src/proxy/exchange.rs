@@ -71,6 +71,8 @@ pub(super) enum End {
     ClientMalformed,
     /// HTTP/2 has no words for the request.
     Inexpressible(Inexpressible),
+    /// The client's body is larger than it may be, and no response has begun.
+    BodyTooLarge,
 }
 
 /// What is known of the response, whatever its end.
@@ -200,7 +202,8 @@ impl<'a, 'p> Exchange<'a, 'p> {
                 Poll::Ready(Ok(()))
             }
             Err(PumpError::Malformed) if self.seen.code.is_none() => Poll::Ready(Err(End::ClientMalformed)),
-            Err(PumpError::Source | PumpError::Malformed) => Poll::Ready(Err(End::ClientGone)),
+            Err(PumpError::TooLarge) if self.seen.code.is_none() => Poll::Ready(Err(End::BodyTooLarge)),
+            Err(PumpError::Source | PumpError::Malformed | PumpError::TooLarge) => Poll::Ready(Err(End::ClientGone)),
             Err(PumpError::Sink) if sent_nothing && self.outgoing.body.written() == 0 => Poll::Ready(Err(End::Unsent)),
             Err(PumpError::Sink) => {
                 self.request_failed = true;
@@ -238,7 +241,7 @@ impl<'a, 'p> Exchange<'a, 'p> {
                                 upstream: *upstream_persists && sent && !excess,
                             }
                         }
-                        Err(PumpError::Source | PumpError::Malformed) => End::Truncated,
+                        Err(PumpError::Source | PumpError::Malformed | PumpError::TooLarge) => End::Truncated,
                         Err(PumpError::Sink) => End::ClientGone,
                     }));
                 }

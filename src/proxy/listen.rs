@@ -1,5 +1,6 @@
 //! Opens a listener's address: a socket for each worker, between which the kernel spreads the connections.
 
+use crate::net::keep_alive;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -43,8 +44,9 @@ pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, Bin
                 let socket = socket(bound)?;
                 socket.set_reuse_port(true)?;
                 socket.bind(&bound.into())?;
-                // Accepted sockets inherit it.
+                // Accepted sockets inherit both.
                 socket.set_tcp_nodelay(true)?;
+                keep_alive(&socket)?;
                 socket.listen(BACKLOG)?;
                 socket.set_nonblocking(true)?;
                 Ok(socket.into())

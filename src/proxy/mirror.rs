@@ -5,9 +5,10 @@
 //! one. It is sent once, has its own time, and is counted apart from the versions. An offer to switch protocols is not
 //! copied: there would be nobody to speak the other one.
 
-use super::body::{NotKept, Pump};
+use super::body::Pump;
 use super::buffer::Buffer;
 use super::deadline::Deadline;
+use super::replay::NotKept;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     BodyLength, HeadLimits, Http2Request, Progress, RequestHead, ResponseHead, Transfer, slots, trailers_of_lines,
@@ -31,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A request that is to be copied.
 #[derive(Debug)]
-pub(super) struct Copy {
+pub(super) struct Mirrored {
     /// The head as the backend of the request gets it.
     head: Vec<u8>,
     body: BodyLength,
@@ -46,13 +47,13 @@ pub(super) struct Copy {
 struct Errand {
     worker: Rc<Worker>,
     current: Rc<Current>,
-    copy: Rc<Copy>,
+    copy: Rc<Mirrored>,
     /// Content, and trailer lines.
     body: Rc<(Vec<u8>, Vec<u8>)>,
     backend: BackendId,
 }
 
-impl Copy {
+impl Mirrored {
     /// Of the request with this `head`, of which `composed` was made; `None` when nobody gets one.
     pub(super) fn of(
         worker: &Worker,
@@ -206,7 +207,7 @@ impl Errand {
             awaited.opened().await.map_err(|_| MirrorOutcome::Failed)?;
         }
         // The kernel is asked whether an idle connection is still open, since nothing is sent twice.
-        if let Some(lease) = pool.reuse(true, &copy.client) {
+        if let Some(lease) = pool.reuse(true, || copy.client) {
             return Ok(lease);
         }
         let Some(_opening) = backend.opening(pool) else { return Err(MirrorOutcome::Overload) };

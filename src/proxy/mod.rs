@@ -1,5 +1,6 @@
 //! The request's path. One thread a worker, each with its own listener sockets, connections, pools and counters; the
-//! workers share the [`Snapshot`] that they obey and nothing else, so no request ever waits for a lock.
+//! workers share the [`Snapshot`] that they obey and, where there are limits on it, what each client has; no request ever
+//! waits for a lock.
 //!
 //! A connection is one task: it reads a request, forwards it, moves the response, and reads the next one; after an
 //! upgrade it moves what the two sides say to each other.
@@ -23,6 +24,7 @@ mod listen;
 mod mirror;
 mod outcome;
 mod over_http2;
+mod per_client;
 mod proxy_header;
 mod replay;
 mod request;

@@ -14,6 +14,15 @@ pub(super) struct Replay {
     lost: bool,
 }
 
+/// Why a body is not there in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotKept {
+    /// It is longer than what is kept.
+    TooLong,
+    /// It has not been read to its end.
+    Unfinished,
+}
+
 impl Replay {
     /// How much is kept at most, in bytes of content.
     pub(super) const MOST: usize = 64 << 10;

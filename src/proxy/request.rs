@@ -1,22 +1,26 @@
 //! What a request's head says: where it goes, and what is sent there.
 
-use super::body::Pump;
+use super::body::{Pump, PumpError};
+use super::buffer::Buffer;
 use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
 use super::grpc::Call;
-use super::mirror::Copy;
+use super::mirror::Mirrored;
+use super::per_client::ClientKey;
 use super::replay::Replay;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc,
     location, slots,
 };
-use crate::plan::{HeaderChanges, Protocol, RuleFilters, RuleId, Snapshot};
+use crate::plan::{HeaderChanges, Protocol, RuleFilters, Snapshot};
 use crate::stats::Shard;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// A request that has come as far as its head.
 pub(super) enum Arrived {
@@ -31,7 +35,7 @@ pub(super) struct Forwarded<'p> {
     pub(super) choice: Choice,
     pub(super) outgoing: Outgoing<'p>,
     /// The copy that others get, until it is sent.
-    copy: Option<Rc<Copy>>,
+    copy: Option<Rc<Mirrored>>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
@@ -96,10 +100,23 @@ impl<'p> Forwarded<'p> {
         let to_head = head.method == "HEAD";
         let mut request_timeout = snapshot.plan.timeouts.request;
         let call = Call::of(&head, &mut request_timeout);
-        let choice = match choose(snapshot, &head, client.peer.ip(), worker.random()) {
+        let asked = match (&call, to_head) {
+            (Some(_), _) => Asked::Grpc,
+            (None, true) => Asked::Head,
+            (None, false) => Asked::Plain,
+        };
+        let persists = head.persists() && head.body == BodyLength::Sized(0);
+        let turned_away = |answer, changes| TurnedAway { answer, changes, persists, asked };
+        let choice = match within_limits(worker, snapshot, &head, client.peer.ip()) {
+            Err(reason) => Err(turned_away(Answer::Reason(reason), None)),
+            Ok(()) => choose(snapshot, &head, client.peer.ip(), worker.random()).map_err(|no_choice| {
+                let (answer, changes) = answer(no_choice, snapshot, client, &head);
+                turned_away(answer, changes)
+            }),
+        };
+        let choice = match choice {
             Ok(choice) => choice,
-            Err(no_choice) => {
-                let turned_away = TurnedAway::new(no_choice, snapshot, client, &head, call);
+            Err(turned_away) => {
                 if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
                     input.consume(*length);
                     client.input = (!input.unread().is_empty()).then_some(input);
@@ -124,10 +141,10 @@ impl<'p> Forwarded<'p> {
         let transfer = Transfer::of(head.body, if http2 { Version::Http2 } else { Version::Http11 });
         let bodyless = head.body == BodyLength::Sized(0);
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
-        let copy = Copy::of(worker, filters, choice.rule, &head, &composed, client.ends());
+        let copy = Mirrored::of(worker, filters, choice.rule, &head, &composed, client.ends());
         let mut outgoing = Outgoing {
             head: composed,
-            body: Pump::new(head.body, transfer, limits),
+            body: Pump::new(head.body, transfer, limits).at_most(plan.limits.request_body_bytes),
             version: head.version,
             to_head,
             persists: head.persists(),
@@ -147,21 +164,13 @@ impl<'p> Forwarded<'p> {
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
-            if input.unread().is_empty() {
-                worker.buffers.give(input);
-            } else if bodyless {
-                client.input = Some(input);
-            } else {
-                let malformed = outgoing.body.accept(input, &worker.buffers).is_err();
-                if malformed {
-                    return Err(refused(Refusal::Chunk));
-                }
-                client.input = outgoing.body.take_extra();
-                let joins = !outgoing.upgrades && !http2;
-                if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
-                    outgoing.head.clear();
-                }
-            }
+            let joins = !outgoing.upgrades && !http2;
+            begin_body(worker, client, &mut outgoing, input, bodyless, joins).map_err(|reason| TurnedAway {
+                answer: Answer::Reason(reason),
+                changes: None,
+                persists: false,
+                asked,
+            })?;
         }
         Ok(Self { choice, outgoing, copy, replayable })
     }
@@ -195,32 +204,48 @@ impl<'p> Forwarded<'p> {
     }
 }
 
-impl<'p> TurnedAway<'p> {
-    fn new(
-        no_choice: NoChoice,
-        snapshot: &'p Snapshot,
-        client: &Client,
-        head: &RequestHead<'_, '_>,
-        call: Option<Call>,
-    ) -> Self {
-        let filters = |rule: RuleId| &snapshot.plan.rules[rule.index()].filters;
-        let (reason, rule) = match no_choice {
-            NoChoice::Route => (Reason::NoRoute, None),
-            NoChoice::Redirect(rule) | NoChoice::Weight(rule) => (Reason::NoWeight, Some(rule)),
-            NoChoice::Endpoint(rule) => (Reason::NoEndpoint, Some(rule)),
-        };
-        let filters = rule.map(filters);
-        Self {
-            answer: redirect(filters, client, head).unwrap_or(Answer::Reason(reason)),
-            changes: filters.map(|filters| &filters.response),
-            persists: head.persists() && head.body == BodyLength::Sized(0),
-            asked: match call {
-                Some(_) => Asked::Grpc,
-                None if head.method == "HEAD" => Asked::Head,
-                None => Asked::Plain,
-            },
+/// Takes in what has come behind the head: the content's beginning, before which the head is put where it `joins`, or
+/// the next request.
+fn begin_body(
+    worker: &Worker,
+    client: &mut Client,
+    outgoing: &mut Outgoing<'_>,
+    input: Buffer,
+    bodyless: bool,
+    joins: bool,
+) -> Result<(), Reason> {
+    if input.unread().is_empty() {
+        worker.buffers.give(input);
+    } else if bodyless {
+        client.input = Some(input);
+    } else {
+        outgoing.body.accept(input, &worker.buffers).map_err(|error| match error {
+            PumpError::TooLarge => Reason::BodyTooLarge,
+            _ => Reason::Refused(Refusal::Chunk),
+        })?;
+        client.input = outgoing.body.take_extra();
+        if joins && outgoing.body.framed().is_some_and(|body| body.prepend(&outgoing.head)) {
+            outgoing.head.clear();
         }
     }
+    Ok(())
+}
+
+/// What a request is answered that gets no backend, and what its rule, if it has one, does to that.
+fn answer<'p>(
+    no_choice: NoChoice,
+    snapshot: &'p Snapshot,
+    client: &Client,
+    head: &RequestHead<'_, '_>,
+) -> (Answer, Option<&'p HeaderChanges>) {
+    let (reason, rule) = match no_choice {
+        NoChoice::Route => (Reason::NoRoute, None),
+        NoChoice::Redirect(rule) | NoChoice::Weight(rule) => (Reason::NoWeight, Some(rule)),
+        NoChoice::Endpoint(rule) => (Reason::NoEndpoint, Some(rule)),
+    };
+    let filters = rule.map(|rule| &snapshot.plan.rules[rule.index()].filters);
+    let answer = redirect(filters, client, head).unwrap_or(Answer::Reason(reason));
+    (answer, filters.map(|filters| &filters.response))
 }
 
 /// Where a rule that redirects sends its client.
@@ -229,4 +254,26 @@ fn redirect(filters: Option<&RuleFilters>, client: &Client, head: &RequestHead<'
     let mut to = Vec::new();
     location(&mut to, redirect, head, client.stream.is_secure(), client.local);
     Some(Answer::Redirect { code: redirect.code, location: to })
+}
+
+/// Whether a client at this address may ask this now; nothing is looked at where nothing is limited.
+fn within_limits(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    head: &RequestHead<'_, '_>,
+    client: IpAddr,
+) -> Result<(), Reason> {
+    let limits = &snapshot.plan.limits;
+    if let Some(rate) = limits.requests_per_client {
+        worker.clients.rates.take(ClientKey::of(client), rate, Instant::now()).map_err(|wait| {
+            let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            Reason::RateLimited { retry_after: u32::try_from(whole).unwrap_or(u32::MAX) }
+        })?;
+    }
+    match (limits.request_body_bytes, head.body) {
+        (Some(most), BodyLength::Sized(length) | BodyLength::Stream(Some(length))) if length > most as u64 => {
+            Err(Reason::BodyTooLarge)
+        }
+        _ => Ok(()),
+    }
 }

@@ -16,18 +16,23 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 
 /// Serves the client at the other end of `socket`, which begins as `beginning` says, until it is closed.
-pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Beginning, peer: SocketAddr) {
+pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Box<Beginning>, peer: SocketAddr) {
     // A socket that has no address any more was reset before its turn came.
     let Ok(local) = socket.local_addr() else { return };
     let deadline = worker.deadlines.register();
     deadline.watch_here().await;
     let mut ends = Addresses { source: peer, destination: local };
-    if beginning.proxied {
+    let Beginning { proxied, tls } = *beginning;
+    if proxied {
         let Some(told) = read_header(&worker, &deadline, &socket, ends).await else { return };
         ends = told;
     }
     let Addresses { source: peer, destination: local } = ends.canonical();
-    let stream = match beginning.tls {
+    let _held = match worker.admits(peer.ip()) {
+        Ok(held) => held,
+        Err(rejection) => return worker.counters.rejected(rejection),
+    };
+    let stream = match tls {
         None => Stream::Plain(socket),
         Some(config) => {
             let tls = Tls::server(socket, config).expect("a config that was made can be served from");
@@ -82,7 +87,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Begi
 mod tests {
     use super::*;
 
-    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Beginning, SocketAddr) -> F) -> usize {
+    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Box<Beginning>, SocketAddr) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -128,7 +128,7 @@ impl Direction {
                 Stage::Moving => match ready!(self.pump.poll(cx, source, sink, buffers)) {
                     Ok(()) => Stage::Ending,
                     Err(PumpError::Sink) => Stage::Stuck,
-                    Err(PumpError::Source | PumpError::Malformed) => Stage::Broken,
+                    Err(PumpError::Source | PumpError::Malformed | PumpError::TooLarge) => Stage::Broken,
                 },
                 Stage::Ending => match ready!(Pin::new(&mut *sink).poll_shutdown(cx)) {
                     Ok(()) => Stage::Ended,

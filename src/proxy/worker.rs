@@ -3,17 +3,18 @@
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::per_client::{ClientKey, Held, PerClient};
 use crate::http::HeadLimits;
 use crate::net::proxy_protocol::Malformed;
 use crate::net::{Beginning, Entrance};
 use crate::plan::{Snapshot, Timeouts};
-use crate::stats::WorkerCounters;
+use crate::stats::{Rejection, WorkerCounters};
 use crate::upstream::{ConnectError, Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cell::{Cell, RefCell};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -40,6 +41,7 @@ pub(super) struct Parts {
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) loads: Arc<[AtomicUsize]>,
     pub(super) peers: Arc<[mpsc::UnboundedSender<Command>]>,
+    pub(super) clients: Arc<PerClient>,
     pub(super) clock: Clock,
 }
 
@@ -56,6 +58,8 @@ pub(super) struct Worker {
     pub(super) copies: Cell<u32>,
     /// The last connection has closed.
     pub(super) idle: Notify,
+    /// What each client has, in all workers.
+    pub(super) clients: Arc<PerClient>,
     clock: Clock,
     now_ms: Cell<u64>,
     snapshots: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
@@ -65,6 +69,7 @@ pub(super) struct Worker {
     date_s: Cell<u64>,
     pub(super) draining: Cell<bool>,
     full: Seldom,
+    client_full: Seldom,
     handshake_failed: Seldom,
     header_malformed: Seldom,
 }
@@ -99,7 +104,7 @@ const SWEEP_TICKS: u64 = 10;
 
 impl Worker {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { id, snapshots, counters, loads, peers, clock } = parts;
+        let Parts { id, snapshots, counters, loads, peers, clients, clock } = parts;
         let snapshot = snapshots.load_full();
         let seat = Seat { worker: id, workers: loads.len() };
         let pools = Pools::new(&snapshot, &Pools::default(), seat, &counters);
@@ -112,6 +117,7 @@ impl Worker {
             buffers: Buffers::default(),
             copies: Cell::new(0),
             idle: Notify::new(),
+            clients,
             clock,
             now_ms: Cell::new(clock.now_ms()),
             snapshots: RefCell::new(Cache::new(snapshots)),
@@ -121,6 +127,7 @@ impl Worker {
             date_s: Cell::new(0),
             draining: Cell::new(false),
             full: Seldom::default(),
+            client_full: Seldom::default(),
             handshake_failed: Seldom::default(),
             header_malformed: Seldom::default(),
         };
@@ -160,6 +167,17 @@ impl Worker {
     /// How many connections may be open.
     pub(super) fn max_connections(&self) -> usize {
         self.current.borrow().snapshot.plan.limits.connections_per_worker
+    }
+
+    /// Whether a client at this address may have another connection: then, where that is limited, what counts it for as
+    /// long as it is there.
+    pub(super) fn admits(&self, client: IpAddr) -> Result<Option<Box<Held>>, Rejection> {
+        let Some(most) = self.current().snapshot.plan.limits.connections_per_client else { return Ok(None) };
+        let held = self.clients.open.hold(ClientKey::of(client), most);
+        if held.is_none() && self.client_full.is_due(self.now_ms()) {
+            tracing::warn!(%client, limit = most, "closing new connections: limits.connectionsPerClient is reached");
+        }
+        held.map(Some).ok_or(Rejection::ConnectionsPerClient)
     }
 
     /// Says, once in ten seconds, that connections are being closed because there are too many.

@@ -1,6 +1,7 @@
 //! The workers' threads, from outside.
 
 use super::clock::Clock;
+use super::per_client::PerClient;
 use super::run::run;
 use super::worker::{Command, Parts};
 use crate::net::Entrance;
@@ -37,6 +38,7 @@ impl Workers {
         let (commands, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let commands: Arc<[_]> = commands.into();
         let loads: Arc<[AtomicUsize]> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let clients = Arc::<PerClient>::default();
         let mut threads = Vec::with_capacity(count);
         for (id, receiver) in receivers.into_iter().enumerate() {
             let parts = Parts {
@@ -45,6 +47,7 @@ impl Workers {
                 counters: registry.worker(id),
                 loads: Arc::clone(&loads),
                 peers: Arc::clone(&commands),
+                clients: Arc::clone(&clients),
                 clock,
             };
             let thread = std::thread::Builder::new().name(format!("worker-{id}"));

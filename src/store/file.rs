@@ -43,6 +43,19 @@ pub(super) fn path_in(directory: &Path) -> PathBuf {
     directory.join(NAME)
 }
 
+/// What a state file at `path` says that has this text.
+///
+/// # Errors
+/// When it is none, or one of another version.
+pub fn parse(text: &[u8], path: &Path) -> Result<Documents, Error> {
+    let corrupt = |source| Error::Corrupt { path: path.to_owned(), source };
+    let found = serde_json::from_slice::<Versioned>(text).map_err(corrupt)?.version;
+    if found != VERSION {
+        return Err(Error::Version { path: path.to_owned(), found, understood: VERSION });
+    }
+    Ok(serde_json::from_slice::<Contents>(text).map_err(corrupt)?.rollouts)
+}
+
 impl FileStore {
     /// For `directory`, which is made if it is missing (its parent is not), and is this store's alone until it is
     /// dropped. Blocks for two seconds at most when another has it.
@@ -74,15 +87,6 @@ impl FileStore {
         Error::Write { path: self.path(), source }
     }
 
-    fn parse(&self, text: &[u8]) -> Result<Documents, Error> {
-        let corrupt = |source| Error::Corrupt { path: self.path(), source };
-        let found = serde_json::from_slice::<Versioned>(text).map_err(corrupt)?.version;
-        if found != VERSION {
-            return Err(Error::Version { path: self.path(), found, understood: VERSION });
-        }
-        Ok(serde_json::from_slice::<Contents>(text).map_err(corrupt)?.rollouts)
-    }
-
     /// Moves what could not be read out of the way, under a name that no other file has.
     fn move_aside(&self) -> io::Result<()> {
         let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -105,7 +109,7 @@ impl FileStore {
 impl Store for FileStore {
     fn load(&mut self) -> Result<Documents, Error> {
         let loaded = match fs::read(self.path()) {
-            Ok(text) => self.parse(&text),
+            Ok(text) => parse(&text, &self.path()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Documents::new()),
             Err(source) => Err(Error::Read { path: self.path(), source }),
         };

@@ -11,7 +11,7 @@ mod lock;
 mod memory;
 mod writer;
 
-pub use file::FileStore;
+pub use file::{FileStore, parse};
 pub use memory::MemoryStore;
 pub use writer::{Saved, Writer};
 

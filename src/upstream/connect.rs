@@ -1,8 +1,8 @@
 //! A new connection to an endpoint, for whoever wants one: the PROXY header and the handshake are a part of it, and the
 //! handshake fails on its own.
 
-use crate::net::Stream;
 use crate::net::proxy_protocol::Addresses;
+use crate::net::{Stream, keep_alive};
 use crate::plan::Endpoint;
 use std::io;
 use tokio::io::AsyncWriteExt;
@@ -69,6 +69,7 @@ pub(super) async fn connect_http2(endpoint: &Endpoint) -> Result<Stream, Connect
 async fn socket(endpoint: &Endpoint, client: Option<&Addresses>) -> Result<TcpStream, ConnectError> {
     let mut socket = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Socket)?;
     socket.set_nodelay(true).map_err(ConnectError::Socket)?;
+    keep_alive(&socket).map_err(ConnectError::Socket)?;
     if let Some(version) = endpoint.proxy_protocol {
         socket.write_all(&version.header(client)).await.map_err(ConnectError::Socket)?;
     }

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// spared.
 ///
 /// An endpoint that rests after connect failures, or was tried, is passed over while there is another one; when there
-/// is none, the request is sent to any of them all the same: refusing it would only hide that the backend is dead.
+/// is none, one that rests but was not tried may be back, and comes first. After that the request is sent to any of them
+/// all the same: refusing it would only hide that the backend is dead.
 pub(super) fn pick<'p>(
     pools: &'p [Rc<Pool>],
     tried: &[Rc<Pool>],
@@ -24,12 +25,14 @@ pub(super) fn pick<'p>(
         [] => None,
         [only] => Some(only),
         _ => {
-            let takes = |pool: &&Rc<Pool>| {
-                !pool.endpoint().health.rests(now_ms) && !tried.iter().any(|tried| Rc::ptr_eq(tried, pool))
-            };
+            let is_new = |pool: &&Rc<Pool>| !tried.iter().any(|tried| Rc::ptr_eq(tried, pool));
+            let takes = |pool: &&Rc<Pool>| !pool.endpoint().health.rests(now_ms) && is_new(pool);
             let awake = pools.iter().filter(takes).count();
             if awake == 0 {
-                return pools.get(draw(random, pools.len()));
+                return match pools.iter().filter(is_new).count() {
+                    0 => pools.get(draw(random, pools.len())),
+                    new => pools.iter().filter(is_new).nth(draw(random, new)),
+                };
             }
             let nth = |n| pools.iter().filter(takes).nth(n);
             let (first, mut second) = (draw(random, awake), draw(random << 32, awake.max(2) - 1));
@@ -103,8 +106,13 @@ mod tests {
         }
 
         #[test]
-        fn what_was_tried_is_not_tried_again_while_there_is_another(random: u64, count in 2_u16..6, tried in 0_usize..6) {
+        fn what_was_tried_is_not_tried_again_while_there_is_another(
+            random: u64, count in 2_u16..6, tried in 0_usize..6, rest: [bool; 6],
+        ) {
             let pools = pools(count);
+            for (pool, _) in pools.iter().zip(rest).filter(|(_, rests)| *rests) {
+                (0..Health::FAILURES_TO_REST).for_each(|_| pool.endpoint().health.connect_failed(0));
+            }
             let tried = &pools[..tried.min(pools.len())];
             let picked = pick(&pools, tried, random, 0, None).unwrap();
             let again = tried.iter().any(|tried| Rc::ptr_eq(tried, picked));

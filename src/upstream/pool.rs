@@ -74,7 +74,7 @@ pub(super) struct Wear {
     /// By how many 2,560ths its life is shortened.
     shortened: u8,
     /// Requests that it has carried, counted where that is limited.
-    pub(super) carried: u32,
+    carried: u32,
 }
 
 /// A connection for one request; closed when dropped, unless it is [kept](Backend::keep).
@@ -166,21 +166,22 @@ impl Pool {
     ///
     /// With `careful` the kernel is asked as well whether the peer has closed it: a system call, for requests that
     /// cannot be sent twice.
-    pub fn reuse(self: &Rc<Self>, careful: bool, client: &Addresses) -> Option<Lease> {
+    pub fn reuse(self: &Rc<Self>, careful: bool, client: impl Fn() -> Addresses) -> Option<Lease> {
         loop {
-            let Idle { mut connection, .. } = self.take_idle(client)?;
+            let Idle { mut connection, .. } = self.take_idle(&client)?;
             if connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
                 return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
     }
 
-    fn take_idle(&self, client: &Addresses) -> Option<Idle> {
+    fn take_idle(&self, client: impl Fn() -> Addresses) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
         if self.endpoint.proxy_protocol.is_none() {
             return idle.pop();
         }
-        let place = idle.iter().rposition(|idle| idle.connection.client() == Some(client))?;
+        let client = client();
+        let place = idle.iter().rposition(|idle| idle.connection.client() == Some(&client))?;
         Some(idle.remove(place))
     }
 
@@ -222,8 +223,8 @@ impl Pool {
     /// A stream on a shared connection that has room, is whole and not worn.
     pub(super) fn stream(self: &Rc<Self>, is_worn: impl Fn(Wear) -> bool, now_ms: u64) -> Option<Lease> {
         let (stream, taken) = self.shared.take(is_worn, now_ms)?;
-        let reused = taken.carried() > 1;
-        Some(Lease { pool: Rc::clone(self), connection: Connection { stream, hold: Hold::Stream(taken) }, reused })
+        let connection = Connection { stream, hold: Hold::Stream(taken) };
+        Some(Lease { pool: Rc::clone(self), connection, reused: false })
     }
 
     /// Waits for a shared connection that others wait for too, if it will have room.
@@ -248,7 +249,8 @@ impl Lease {
         &mut self.connection.stream
     }
 
-    /// Whether it carried a request before: its peer may have closed it at the very moment.
+    /// Whether it carried a request before: its peer may have closed it at the very moment. Never of a stream: whether
+    /// its peer has taken the request, HTTP/2 says.
     pub fn reused(&self) -> bool {
         self.reused
     }

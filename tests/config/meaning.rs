@@ -3,7 +3,7 @@
 mod rollouts;
 
 use super::{GOOD, check_text, edited, with};
-use serin::plan::{Endpoints, LatencyBound, Limit, Metric, RateBound, Stickiness, Store};
+use serin::plan::{Endpoints, LatencyBound, Limit, Metric, RateBound, RequestRate, Stickiness, Store};
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,6 +64,19 @@ fn a_dns_name_keeps_its_final_dot() {
     let plan = check_text(&edited("stable:8004", "Stable.ns.svc.:8004")).unwrap();
     let expected = Endpoints::Dns { host: "stable.ns.svc.".into(), port: 8004 };
     assert_eq!(plan.backends[0].endpoints, expected);
+}
+
+#[test]
+fn clients_are_not_limited_unless_that_is_said() {
+    let limits = |more: &str| check_text(&with(more)).unwrap().limits;
+    let none = limits("limits: { headerCount: 50 }");
+    assert_eq!((none.connections_per_client, none.requests_per_client, none.request_body_bytes), (None, None, None));
+    let all =
+        limits("limits: { connectionsPerClient: 20, requestsPerClient: { perSecond: 5 }, requestBodyBytes: 10MiB }");
+    assert_eq!((all.connections_per_client, all.request_body_bytes), (Some(20), Some(10 << 20)));
+    assert_eq!(all.requests_per_client, Some(RequestRate { per_second: 5, burst: 5 }), "a second's worth at once");
+    let burst = limits("limits: { requestsPerClient: { perSecond: 5, burst: 7 } }").requests_per_client;
+    assert_eq!(burst, Some(RequestRate { per_second: 5, burst: 7 }));
 }
 
 #[test]

@@ -213,6 +213,14 @@ fn settings() {
     refused(&with("limits: { headerCount: 0 }"), "`headerCount` cannot be 0");
     refused(&with("limits: { headerCount: 101 }"), "`headerCount` cannot be 101");
     refused(&with("limits: { connectionsPerWorker: 0 }"), "`connectionsPerWorker` cannot be 0");
+    refused(&with("limits: { connectionsPerClient: 0 }"), "`connectionsPerClient` cannot be 0");
+    refused(&with("limits: { requestBodyBytes: 0 }"), "`requestBodyBytes` cannot be 0B");
+    refused(&with("limits: { requestBodyBytes: much }"), "a size is a whole number of bytes and a unit");
+    refused(&with("limits: { requestsPerClient: 10 }"), "expected a mapping");
+    refused(&with("limits: { requestsPerClient: { burst: 10 } }"), "`perSecond` is missing");
+    refused(&with("limits: { requestsPerClient: { perSecond: 0 } }"), "`perSecond` cannot be 0");
+    refused(&with("limits: { requestsPerClient: { perSecond: 1.5 } }"), "expected a whole number");
+    refused(&with("limits: { requestsPerClient: { perSecond: 1, burst: 0 } }"), "`burst` cannot be 0");
     for key in ["headerRead", "idle", "connect", "responseHead", "request", "tunnelIdle"] {
         refused(&with(&format!("timeouts: {{ {key}: 0s }}")), &format!("`{key}` cannot be 0s (`off` waits for ever)"));
         refused(&with(&format!("timeouts: {{ {key}: 10 }}")), "a duration needs a unit: `10s`, `10ms` or `10m`");

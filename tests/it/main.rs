@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod events;
+mod faults;
 mod filters;
 mod grpc;
 mod harness;
@@ -11,6 +12,7 @@ mod http2;
 mod http2_backends;
 mod judge;
 mod lifecycle;
+mod limits;
 mod proxy_protocol;
 mod reload;
 mod rollout;

@@ -51,6 +51,11 @@ pub(super) fn of(config: &ConfigView) -> Value {
             "headerBytes": format_size(plan.limits.header_bytes),
             "headerCount": plan.limits.header_count,
             "connectionsPerWorker": plan.limits.connections_per_worker,
+            "connectionsPerClient": plan.limits.connections_per_client,
+            "requestsPerClient": plan.limits.requests_per_client.map(|rate| {
+                json!({ "perSecond": rate.per_second, "burst": rate.burst })
+            }),
+            "requestBodyBytes": plan.limits.request_body_bytes.map(format_size),
         },
         "timeouts": {
             "headerRead": timeout(plan.timeouts.header_read),

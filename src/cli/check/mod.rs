@@ -40,11 +40,12 @@ fn summary(plan: &Plan, path: &Path) -> String {
 fn ends(plan: &Plan) -> String {
     let mut table = Table::default();
     for listener in &plan.listeners {
-        let any = if listener.address.port() == 0 { "(any free port)" } else { "" };
+        let any = (listener.address.port() == 0).then(|| "(any free port)".to_owned());
         let from: Vec<_> = listener.proxies.iter().map(ToString::to_string).collect();
-        let proxied = if from.is_empty() { String::new() } else { format!("PROXY headers from {}", from.join(", ")) };
+        let proxied = (!from.is_empty()).then(|| format!("PROXY headers from {}", from.join(", ")));
+        let more: Vec<_> = any.into_iter().chain(proxied).collect();
         let tls = tls::server(listener.tls.as_ref());
-        table.row("listeners", [&*listener.name, &listener.address.to_string(), any, &proxied, &tls]);
+        table.row("listeners", [&*listener.name, &listener.address.to_string(), &more.join("; "), &tls]);
     }
     let token = plan.admin.token_file.as_ref().map(|file| format!("token in {}", file.display()));
     let token = token.as_deref().unwrap_or("loopback only, no token");

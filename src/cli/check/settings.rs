@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use crate::config::{defaults, format_duration, format_size};
-use crate::plan::{Grpc, Plan, Store};
+use crate::plan::{Grpc, Plan, RequestRate, Store};
 use crate::stats::GrpcStatus;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ fn statuses(grpc: Grpc) -> String {
 /// Each setting that is not the default: its key, what it is, what the default is.
 fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
     let timeout = |timeout: Option<Duration>| timeout.map_or_else(|| "off".into(), format_duration);
+    let off = |limit: Option<String>| limit.unwrap_or_else(|| "off".into());
+    let rate = |rate: RequestRate| format!("{} a second, {} at once", rate.per_second, rate.burst);
     let (limits, timeouts, headers, drain) = (&plan.limits, &plan.timeouts, &plan.headers, &plan.drain);
     let (of_limits, of_timeouts) = (defaults::LIMITS, defaults::TIMEOUTS);
     let (of_headers, of_drain) = (defaults::HEADERS, defaults::DRAIN);
@@ -46,6 +48,21 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
             "limits.connectionsPerWorker",
             limits.connections_per_worker.to_string(),
             of_limits.connections_per_worker.to_string(),
+        ),
+        (
+            "limits.connectionsPerClient",
+            off(limits.connections_per_client.map(|most| most.to_string())),
+            off(of_limits.connections_per_client.map(|most| most.to_string())),
+        ),
+        (
+            "limits.requestsPerClient",
+            off(limits.requests_per_client.map(rate)),
+            off(of_limits.requests_per_client.map(rate)),
+        ),
+        (
+            "limits.requestBodyBytes",
+            off(limits.request_body_bytes.map(format_size)),
+            off(of_limits.request_body_bytes.map(format_size)),
         ),
         ("timeouts.headerRead", timeout(timeouts.header_read), timeout(of_timeouts.header_read)),
         ("timeouts.idle", timeout(timeouts.idle), timeout(of_timeouts.idle)),

@@ -5,7 +5,7 @@ use crate::config::at::At;
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::units::{self, UnitError, format_duration, format_size};
-use crate::plan::{Drain, Headers, Limits, Store, Timeouts};
+use crate::plan::{Drain, Headers, Limits, RequestRate, Store, Timeouts};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -14,8 +14,14 @@ pub(crate) mod defaults {
     use crate::plan::{Drain, Headers, Limits, Timeouts};
     use std::time::Duration;
 
-    pub(crate) const LIMITS: Limits =
-        Limits { header_bytes: 64 << 10, header_count: 100, connections_per_worker: 16_384 };
+    pub(crate) const LIMITS: Limits = Limits {
+        header_bytes: 64 << 10,
+        header_count: 100,
+        connections_per_worker: 16_384,
+        connections_per_client: None,
+        requests_per_client: None,
+        request_body_bytes: None,
+    };
     pub(crate) const TIMEOUTS: Timeouts = Timeouts {
         header_read: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(75)),
@@ -30,6 +36,10 @@ pub(crate) mod defaults {
 
 /// A head below this would refuse what every browser sends; above it, one client could hold a worker's memory.
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=16 << 20;
+/// Above it, it is no limit: a pebibyte.
+const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 50;
+/// More of anything is written by mistake.
+const MOST: usize = 1_000_000;
 /// Longer waits are `off`, written as a number by mistake.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -37,28 +47,50 @@ impl Check<'_> {
     pub(super) fn limits(self, limits: Option<&raw::Limits>) -> Option<Limits> {
         let default = defaults::LIMITS;
         let Some(raw) = limits else { return Some(default) };
-        let header_bytes = raw.header_bytes.as_ref().map_or(Some(default.header_bytes), |at| {
-            let bytes = self.unit(units::parse_size(&at.get()?.0), at)?;
-            let fits = HEADER_BYTES.contains(&bytes);
-            if !fits {
-                let range = format!("{} to {}", format_size(*HEADER_BYTES.start()), format_size(*HEADER_BYTES.end()));
-                let problem = Problem::new(at.place, format!("`headerBytes` cannot be {}", format_size(bytes)));
-                self.report(problem.label(range));
-            }
-            fits.then_some(bytes)
-        });
+        let header_bytes = raw
+            .header_bytes
+            .as_ref()
+            .map_or(Some(default.header_bytes), |at| self.size("headerBytes", at, HEADER_BYTES));
         let header_count = self.count("headerCount", raw.header_count.as_ref(), default.header_count, 1..=100);
         let connections_per_worker = self.count(
             "connectionsPerWorker",
             raw.connections_per_worker.as_ref(),
             default.connections_per_worker,
-            1..=1_000_000,
+            1..=MOST,
         );
+        let connections_per_client = Self::part(raw.connections_per_client.as_ref(), |at| {
+            self.number("connectionsPerClient", Some(at), 1, 1..=MOST)
+        });
+        let requests_per_client = Self::part(raw.requests_per_client.as_ref(), |at| self.rate(at));
+        let request_body_bytes =
+            Self::part(raw.request_body_bytes.as_ref(), |at| self.size("requestBodyBytes", at, BODY_BYTES));
         Some(Limits {
             header_bytes: header_bytes?,
             header_count: header_count?,
             connections_per_worker: connections_per_worker?,
+            connections_per_client: connections_per_client?,
+            requests_per_client: requests_per_client?,
+            request_body_bytes: request_body_bytes?,
         })
+    }
+
+    fn rate(self, at: &At<raw::RequestRate>) -> Option<RequestRate> {
+        let raw = at.get()?;
+        raw.per_second.need("perSecond", at.place, self.problems);
+        let per_second = self.number("perSecond", Some(&raw.per_second), 1, 1..=MOST);
+        let burst = self.number("burst", raw.burst.as_ref(), per_second.unwrap_or(1), 1..=MOST);
+        Some(RequestRate { per_second: per_second?, burst: burst? })
+    }
+
+    /// A size within `range`.
+    fn size(self, key: &str, at: &At<raw::SizeText>, range: RangeInclusive<usize>) -> Option<usize> {
+        let bytes = self.unit(units::parse_size(&at.get()?.0), at)?;
+        let fits = range.contains(&bytes);
+        if !fits {
+            let problem = Problem::new(at.place, format!("`{key}` cannot be {}", format_size(bytes)));
+            self.report(problem.label(format!("{} to {}", format_size(*range.start()), format_size(*range.end()))));
+        }
+        fits.then_some(bytes)
     }
 
     pub(super) fn timeouts(self, timeouts: Option<&raw::Timeouts>) -> Option<Timeouts> {

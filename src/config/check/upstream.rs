@@ -159,7 +159,13 @@ impl Check<'_> {
         Self::part(at, |at| self.number(key, Some(at), 1, 1..=MOST))
     }
 
-    fn number(self, key: &str, at: Option<&At<u64>>, default: u32, range: RangeInclusive<usize>) -> Option<u32> {
+    pub(super) fn number(
+        self,
+        key: &str,
+        at: Option<&At<u64>>,
+        default: u32,
+        range: RangeInclusive<usize>,
+    ) -> Option<u32> {
         let number = self.count(key, at, default as usize, range)?;
         Some(u32::try_from(number).expect("every range here ends below 2^32"))
     }

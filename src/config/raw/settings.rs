@@ -17,6 +17,26 @@ pub(in crate::config) struct Limits {
     /// Client connections that one worker holds; above it new ones are closed at once. Default 16384.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) connections_per_worker: Option<At<u64>>,
+    /// Connections that one client, an IPv4 address or the /64 of an IPv6 address, has open in all workers; above it new
+    /// ones are closed at once. Default: any number.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) connections_per_client: Option<At<u64>>,
+    /// How often one client may ask; above it the answer is 429. Default: as often as it likes.
+    pub(in crate::config) requests_per_client: Option<At<RequestRate>>,
+    /// Bytes of a request's body; above it the answer is 413. Default: any number.
+    pub(in crate::config) request_body_bytes: Option<At<SizeText>>,
+}
+
+/// How often one client, an IPv4 address or the /64 of an IPv6 address, may ask: a token bucket, in all workers together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RequestRate {
+    /// Requests in a second, in the long run.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) per_second: At<u64>,
+    /// Requests at once, after a while without any. Default: as many as `perSecond`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) burst: Option<At<u64>>,
 }
 
 /// How long the proxy waits, and for what; `off` is for ever.

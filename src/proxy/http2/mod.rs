@@ -26,6 +26,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use transport::Transport;
 
+/// What frames may take beside their content before they are read: as much as a window of the smallest of gRPC's messages
+/// does. By the crate's own measure a caller that streams such messages would be taken for a flood.
+const SMALL_FRAMES: usize = 4 << 20;
+
 /// Serves the client, whose preface may be in its input, until the connection is closed and its last stream is over.
 pub(super) async fn serve(worker: Rc<Worker>, client: Client) {
     let (limits, timeouts) = worker.limits();
@@ -34,6 +38,7 @@ pub(super) async fn serve(worker: Rc<Worker>, client: Client) {
     let secure = stream.is_secure();
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(100).max_header_list_size(u32::try_from(limits.bytes).unwrap_or(u32::MAX));
+    builder.data_frame_budget(SMALL_FRAMES);
     let mut handshake = pin!(builder.handshake(Transport::new(Rc::clone(&worker), stream, input)));
     let handshake = poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Pending if deadline.passed() => Poll::Ready(None),

@@ -5,10 +5,10 @@ mod asking;
 mod renamed;
 
 use super::*;
+use crate::config::defaults;
 use crate::plan::{
-    Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Headers, Limit, Limits, Matcher,
-    Metric, RateBound, RequestLimit, RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, Severity, Snapshot,
-    Timeouts, Upstream,
+    Admin, Alert, AlertFormat, Available, Backend, BackendRef, Drain, Endpoints, Limit, Matcher, Metric, RateBound,
+    RequestLimit, RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, Severity, Snapshot, Upstream,
 };
 use crate::rollout::stub::Stub;
 use crate::rollout::{Clock, Grounds, Timestamp, Verdict};
@@ -91,16 +91,9 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         rules: with_ids().map(|(i, _)| rule(i)).collect(),
         matcher: Matcher::new([]),
         rollouts: with_ids().map(|(i, _)| rollout(i)).collect(),
-        limits: Limits { header_bytes: 65_536, header_count: 100, connections_per_worker: 1 },
-        timeouts: Timeouts {
-            header_read: None,
-            idle: None,
-            connect: None,
-            response_head: None,
-            request: None,
-            tunnel_idle: None,
-        },
-        headers: Headers { via: false, request_id: true, forwarded: true },
+        limits: defaults::LIMITS,
+        timeouts: defaults::TIMEOUTS,
+        headers: defaults::HEADERS,
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },
         store: crate::plan::Store::BesideConfig,
         dns: crate::plan::Dns::default(),

@@ -24,6 +24,9 @@ const STREAM_WINDOW: u32 = 64 << 10;
 /// Of all streams together: so that none of them is stalled by others that nobody reads.
 #[expect(clippy::cast_possible_truncation, reason = "100")]
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
+/// What frames may take beside their content before they are read, of all streams together. A window of the smallest of
+/// gRPC's messages takes 2.5 MiB: a handful of streams that nobody reads must not end the connection for all others.
+const SMALL_FRAMES: usize = 32 << 20;
 /// How much content of one stream waits here for the peer's window or socket.
 const SEND_BUFFER: usize = 64 << 10;
 /// No peer says this: the limit of a connection whose peer has not said it yet.
@@ -83,6 +86,7 @@ fn builder(header_bytes: usize) -> client::Builder {
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .data_frame_budget(SMALL_FRAMES)
         .initial_max_send_streams(UNSAID)
         .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)

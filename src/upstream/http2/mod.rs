@@ -157,11 +157,6 @@ impl Awaited {
 }
 
 impl Taken {
-    /// How many requests the connection has carried, this one included.
-    pub(super) fn carried(&self) -> u32 {
-        self.0.wear().carried
-    }
-
     /// The exchange is over, as it should be.
     pub(super) fn ended_well(&self, now_ms: u64) {
         self.0.used(now_ms);

@@ -1,5 +1,6 @@
 //! Real callers and real servers.
 
+use super::caller::Caller;
 use super::{PEER, Server, config, grpcio};
 use crate::harness::{Backend, PATIENCE, Peer, Serin, everything_to, free_address};
 
@@ -59,6 +60,18 @@ fn of_10000_calls_over_one_channel_none_is_lost() {
     serin.await_count("serin_grpc_responses_total", &[("grpc_status", "OK")], 10_000);
     assert_eq!(serin.count("serin_failures_total", &[]), 0);
     assert_eq!(serin.count("serin_connections_opened_total", &[("side", "client")]), 1);
+}
+
+#[test]
+fn thousands_of_tiny_messages_at_once_are_no_flood() {
+    let Some(python) = grpcio(module_path!()) else { return };
+    let server = Server::start(&python);
+    let mut serin = Serin::start(&config(server.address));
+    // They fit into the window that a stream begins with, so nothing slows the caller down.
+    let messages = vec![&b"\0\0\0\0\x03abc"[..]; 8_000];
+    let ended = Caller::connect(serin.address()).call("Collect", &messages);
+    assert_eq!(ended.content.get(5..), Some(&b"abc".repeat(8_000)[..]));
+    assert_eq!(ended.trailers.expect("there are trailers")["grpc-status"], "0");
 }
 
 /// What one call ended with: its status and message.

@@ -1,6 +1,7 @@
 //! gRPC: real peers on both sides, Python's `grpcio`; and, by hand, what they would never send.
 
 mod by_hand;
+mod caller;
 mod calls;
 mod deadlines;
 mod health;

@@ -56,8 +56,8 @@ impl Process {
 
     /// Waits until it ends.
     ///
-    /// It has when its first thread has left. Until the kernel has taken back what the process had, inotify's watches
-    /// above all, seconds can pass on a machine whose cores are all taken; they are not counted.
+    /// It has when its first thread has left, or has said its last word. Until the kernel has taken back what the process
+    /// had, inotify's watches above all, seconds can pass on a machine whose cores are all taken; they are not counted.
     #[track_caller]
     pub(crate) fn exit(&mut self) -> Exit {
         let began = Instant::now();
@@ -66,14 +66,23 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
             }
-            if after.is_none() && self.has_left() {
+            if after.is_none() && (self.has_left() || self.log.text().contains("\"message\":\"stopped\"")) {
                 after = Some(began.elapsed());
             }
             let patience = if after.is_some() { KERNELS_PATIENCE } else { PATIENCE };
-            assert!(began.elapsed() < patience, "it does not end; its log:\n{}", self.log.text());
+            assert!(began.elapsed() < patience, "it does not end; {}; its log:\n{}", self.threads(), self.log.text());
             std::thread::sleep(Duration::from_millis(2));
         };
         Exit { code: status.code(), after: after.unwrap_or_else(|| began.elapsed()), stderr: self.log.whole() }
+    }
+
+    /// What each of its threads waits for in the kernel.
+    fn threads(&self) -> String {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten().flatten();
+        let read = |path: &std::path::Path, name| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        let each =
+            tasks.map(|task| format!("{} in {}", read(&task.path(), "comm").trim(), read(&task.path(), "wchan")));
+        each.collect::<Vec<_>>().join(", ")
     }
 
     /// Whether its first thread has ended, and with it all that the process does (proc(5): `Z`).

@@ -54,7 +54,7 @@ impl Recorder {
 /// Answers each request that is whole, and reads on until the connection ends.
 fn serve(mut stream: TcpStream, answer: &dyn Fn(&Message) -> Answer) -> Vec<u8> {
     let (mut bytes, mut at, mut listens) = (Vec::new(), 0, true);
-    let mut piece = [0; 65536];
+    let mut piece = vec![0; 65536];
     loop {
         while listens && at < bytes.len() {
             match strict::request(&bytes[at..]) {

@@ -252,8 +252,9 @@ fn chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, String> {
     let Some(at) = bytes.windows(2).position(|window| window == b"\r\n") else { return Ok(None) };
     let line = &bytes[..at];
-    match line.iter().any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
-        true => Err(format!("a control character: {:?}", String::from_utf8_lossy(line))),
-        false => Ok(Some(line)),
+    if line.iter().any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
+        Err(format!("a control character: {:?}", String::from_utf8_lossy(line)))
+    } else {
+        Ok(Some(line))
     }
 }

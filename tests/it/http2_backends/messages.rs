@@ -111,9 +111,13 @@ fn interim_responses_pass_and_a_switch_of_protocols_is_none() {
 #[test]
 fn a_stream_that_is_reset_in_the_middle_cuts_the_client_off_and_one_before_its_head_is_a_502() {
     let backend = Peer::start(async |mut call: Call| {
-        if call.head.uri.path() == "/head" {
-            call.reset(Reason::INTERNAL_ERROR);
-            return Ok(());
+        match call.head.uri.path() {
+            "/whole" => return call.reply(200, "whole"),
+            "/head" => {
+                call.reset(Reason::INTERNAL_ERROR);
+                return Ok(());
+            }
+            _ => {}
         }
         let mut sends = call.begin(response(200))?;
         sends.send_data(Bytes::from_static(b"half"), false)?;
@@ -123,8 +127,10 @@ fn a_stream_that_is_reset_in_the_middle_cuts_the_client_off_and_one_before_its_h
         Ok(())
     });
     let mut serin = front(backend.address(), "");
+    assert_eq!(serin.client().get("/whole").text(), "whole");
     let response = serin.client().get("/head");
     assert_eq!((response.status, response.head.one("x-serin-reason")), (502, Some("reset")));
+    assert_eq!(backend.requests(), 2, "it was the backend's answer, and is not asked for once more");
     let mut client = serin.client();
     client.send("GET /half HTTP/1.1\r\nHost: test\r\n\r\n");
     assert!(client.try_response("GET").is_err(), "half a response is none");

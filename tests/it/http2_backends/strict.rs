@@ -23,7 +23,6 @@ fn a_head_that_http_2_forbids_is_a_bad_response() {
         field("transfer-encoding", "chunked"),
         field("content-length", "two"),
         [field("content-length", "2"), field("content-length", "3")].concat(),
-        field(":path", "/"),
         field("x-padded", " a"),
     ] {
         let backend = answering(fields.clone(), b"ok");

@@ -1,10 +1,10 @@
 //! Other people's implementations: curl as the proxy in front, `HAProxy` in front and behind, nginx behind.
 
 use super::{OK, front};
-use crate::harness::{Backend, Client, Serin, eventually, everything_to};
+use crate::harness::{Backend, Client, Serin, eventually, everything_to, free_address};
 use crate::tls::authority::has;
 use crate::tls::peers::run;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -30,11 +30,6 @@ impl Drop for Running {
     }
 }
 
-/// A port that was free a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("it is bound")
-}
-
 fn path(file: &Path) -> &str {
     file.to_str().expect("a plain path")
 }
@@ -57,9 +52,12 @@ fn curl_is_a_proxy_in_front() {
     }
     let (mut serin, backend) = front("127.0.0.1", "");
     let url = format!("http://{}/", serin.address());
-    let ran = run("curl", &["--silent", "--max-time", "20", "--haproxy-protocol", &url], b"");
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "ok"), "{ran:?}");
-    assert_eq!(backend.only_request().head.one("x-forwarded-for"), Some("127.0.0.1"));
+    for protocol in ["--http1.1", "--http2-prior-knowledge"] {
+        let ran = run("curl", &["--silent", "--max-time", "20", "--haproxy-protocol", protocol, &url], b"");
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "ok"), "{protocol}: {ran:?}");
+    }
+    let seen: Vec<_> = backend.requests().iter().map(|r| r.head.one("x-forwarded-for").map(str::to_owned)).collect();
+    assert_eq!(seen, ["127.0.0.1", "127.0.0.1"].map(|ip| Some(ip.to_owned())));
 }
 
 #[test]
@@ -69,7 +67,7 @@ fn haproxy_in_front_tells_its_clients_address_in_both_versions() {
     }
     let (mut serin, backend) = front("127.0.0.1", "");
     for option in ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options unique-id,crc32c"] {
-        let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free());
+        let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free_address());
         let _haproxy = haproxy(directory.path(), listens, "", serin.address(), option);
         let mut client = Client::connect_from("127.0.6.1".parse().unwrap(), listens);
         assert_eq!(client.get("/").status, 200, "{option}");
@@ -85,7 +83,7 @@ fn haproxy_behind_takes_both_versions() {
     }
     let backend = Backend::replying(OK);
     for version in ["v1", "v2"] {
-        let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free());
+        let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free_address());
         let _haproxy = haproxy(directory.path(), listens, "accept-proxy", backend.address(), "");
         let keys = format!(", proxyProtocol: {version} }}\nroutes");
         let mut serin = Serin::start(&format!(
@@ -104,7 +102,7 @@ fn nginx_behind_takes_both_versions() {
     if !has(&["nginx"]) {
         return;
     }
-    let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free());
+    let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free_address());
     let root = directory.path().display();
     let config = format!(
         "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log; events {{}}\n\

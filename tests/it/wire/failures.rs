@@ -46,6 +46,19 @@ fn three_connect_failures_rest_an_endpoint_while_the_others_live() {
 }
 
 #[test]
+fn endpoints_that_went_down_together_are_passed_over() {
+    // Nobody listens on port 1 of addresses that only this test knows.
+    let dead = [1, 2, 3, 4, 5, 6].map(|host| SocketAddr::from(([127, 66, 0, host], 1)));
+    let live = Service::start("live");
+    let all: Vec<_> = dead.into_iter().chain([live.address()]).collect();
+    let mut serin = Serin::start(&endpoints(&all));
+    // After the third they rest, and nobody meets them any more.
+    for _ in 0..3 {
+        assert_eq!(serin.client().get("/").status, 200);
+    }
+}
+
+#[test]
 fn a_rested_endpoint_is_tried_again() {
     let (address, other) = (free_address(), Service::start("other"));
     let mut serin = Serin::start(&endpoints(&[address, other.address()]));

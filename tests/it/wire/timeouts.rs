@@ -129,6 +129,35 @@ fn an_idle_connection_is_closed_in_time_without_a_word() {
 }
 
 #[test]
+fn after_a_request_that_took_too_long_a_connection_is_held_to_its_limits_as_before() {
+    let (mut serin, _backend) = front_with("timeouts: { request: 300ms, idle: 500ms }", |conn| {
+        conn.request();
+        conn.await_close();
+    });
+    let mut client = serin.client();
+    assert_eq!(client.get("/never").status, 504);
+    let began = Instant::now();
+    client.assert_closed();
+    assert_took(began, Duration::from_millis(500), "idle");
+}
+
+#[test]
+fn a_client_that_stops_reading_cannot_take_what_it_has_for_the_whole() {
+    let (mut serin, _backend) = front_with("timeouts: { idle: 500ms }", |conn| {
+        conn.request();
+        conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        while conn.send(&chunk) {}
+    });
+    let mut client = serin.client();
+    // To HTTP/1.0 the body has no other end than the connection's.
+    client.send("GET /endless HTTP/1.0\r\nHost: t\r\n\r\n");
+    serin.await_count("serin_requests_total", &[("code", "499")], 1);
+    let error = client.try_response("GET").expect_err("an orderly end would be one of the body");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
 fn a_request_in_flight_is_not_idle() {
     let (mut serin, _backend) = front_with("timeouts: { idle: 1s }", |conn| {
         while conn.request().is_some() {
