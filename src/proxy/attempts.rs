@@ -17,8 +17,10 @@ use std::rc::Rc;
 /// connect failure. One that begins to refuse does so at once, so that those that went down together are passed over.
 const CONNECT_ATTEMPTS: usize = 3;
 
-/// How many HTTP/2 streams that were refused, or broke before they were begun, are made up for.
-const UNPROCESSED_ATTEMPTS: usize = 3;
+/// How many HTTP/2 streams that were refused are made up for: whoever refuses has too much to do.
+const REFUSED_ATTEMPTS: usize = 3;
+/// How many that came too late, on connections whose peers had told them to go: each of them may be somebody's last.
+const LATE_ATTEMPTS: usize = 10;
 
 /// How the attempts ended.
 #[derive(Debug)]
@@ -91,12 +93,9 @@ pub(super) async fn attempts(
             shard.record_retry();
             continue;
         }
-        // A stream that was refused says nothing of the next one, which another endpoint may take.
-        if end == End::Unsent
-            && lease.is_shared()
-            && tried.len() < UNPROCESSED_ATTEMPTS
-            && !client.deadline.bound_passed()
-        {
+        // A stream that was not begun says nothing of the next one, which another endpoint may take.
+        let most = if lease.is_whole() { REFUSED_ATTEMPTS } else { LATE_ATTEMPTS };
+        if end == End::Unsent && lease.is_shared() && tried.len() < most && !client.deadline.bound_passed() {
             shard.record_retry();
             tried.push(Rc::clone(pool));
             continue;

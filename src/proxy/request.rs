@@ -8,7 +8,6 @@ use super::exchange::Outgoing;
 use super::grpc::Call;
 use super::mirror::Mirrored;
 use super::per_client::ClientKey;
-use super::replay::Replay;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc,
@@ -156,10 +155,7 @@ impl<'p> Forwarded<'p> {
             via: plan.headers.via,
             grpc: call,
         };
-        if copy.is_some()
-            && !bodyless
-            && let Some(replay) = Replay::of(head.body)
-        {
+        if let Some(replay) = copy.as_ref().and_then(|copy| copy.replay()) {
             outgoing.body.keep(replay);
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {

@@ -260,6 +260,11 @@ impl Lease {
         matches!(self.connection.hold, Hold::Stream(_))
     }
 
+    /// Whether the connection that it shares takes other streams.
+    pub fn is_whole(&self) -> bool {
+        matches!(&self.connection.hold, Hold::Stream(taken) if taken.is_whole())
+    }
+
     /// Whether the connection, having carried another request, is [worn](Wear::is_worn).
     pub(super) fn is_worn(&mut self, max_age_ms: Option<u64>, max_requests: Option<u32>, now_ms: u64) -> bool {
         let Hold::Whole { wear, .. } = &mut self.connection.hold else { return false };

@@ -157,6 +157,11 @@ impl Awaited {
 }
 
 impl Taken {
+    /// Whether the connection takes other streams.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.is_whole()
+    }
+
     /// The exchange is over, as it should be.
     pub(super) fn ended_well(&self, now_ms: u64) {
         self.0.used(now_ms);

@@ -164,7 +164,9 @@ fn judge(case: &Case, seen: &Seen, arrived: &Arrived) -> Result<(), String> {
             None => case.says("alone"),
         };
         let is_silent = arrived.begun.is_empty() || (case.says("midway") && arrived.begun.len() == 1);
-        is_right && !behind && is_silent && good == before.len() && seen.end == End::Closed
+        // Somebody who has hung up may find the connection reset as well.
+        let has_ended = seen.end == End::Closed || (refusal.is_none() && seen.end == End::Reset);
+        is_right && !behind && is_silent && good == before.len() && has_ended
     };
     let is_right = match case.verdict.as_str() {
         "refused" => are(own) && refused(own),

@@ -30,7 +30,7 @@ fn a_reload_that_changes_nothing_keeps_the_connection() {
     let backend = Peer::counting();
     let mut serin = front(backend.address(), "");
     assert_eq!(serin.client().get("/").status, 200);
-    serin.reload(&format!("{}timeouts: {{ connect: 3s }}\n", over_http2(backend.address(), "")));
+    serin.reload(&format!("{}drain: {{ timeout: 3s }}\n", over_http2(backend.address(), "")));
     assert_eq!(serin.client().get("/").text(), "0 1", "the first connection, the second request");
 }
 

@@ -20,7 +20,10 @@ use std::net::SocketAddr;
 /// The config of a proxy that sends everything to `backend` over HTTP/2, with these settings of the backend.
 fn over_http2(backend: SocketAddr, settings: &str) -> String {
     let comma = if settings.is_empty() { "" } else { ", " };
-    everything_to(backend).replace("version: \"1\",", &format!("version: \"1\", protocol: http2{comma}{settings},"))
+    let config = everything_to(backend)
+        .replace("version: \"1\",", &format!("version: \"1\", protocol: http2{comma}{settings},"));
+    // A connection is open when its peer has said its settings, for which a busy machine may need its time.
+    format!("{config}timeouts: {{ connect: 10s }}\n")
 }
 
 /// Such a proxy with one worker: connections are each worker's own.

@@ -1,8 +1,8 @@
 //! nginx as the backend: what people have.
 
 use super::front;
-use crate::harness::{Backend, Client, eventually};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use crate::harness::{Backend, Client, eventually, free_address};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -23,26 +23,16 @@ impl Nginx {
             return None;
         };
         let directory = tempfile::tempdir().expect("a directory can be made");
-        // Whoever is faster takes the port; then another one is tried.
-        for _ in 0..5 {
-            let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-            let address = free.expect("there is a free port");
-            let config = config(directory.path().to_str().expect("a plain path"), address, behind, settings);
-            let file = directory.path().join("nginx.conf");
-            std::fs::write(&file, config).expect("the directory can be written");
-            let mut command = Command::new(program);
-            command.arg("-p").arg(directory.path()).arg("-c").arg(&file).arg("-e").arg("stderr");
-            let mut child = command.stderr(Stdio::null()).spawn().expect("it is installed");
-            let mut ended = false;
-            eventually("nginx accepts, or has ended", || {
-                ended = child.try_wait().expect("it is our child").is_some();
-                ended || TcpStream::connect(address).is_ok()
-            });
-            if !ended {
-                return Some(Self { child, address, _directory: directory });
-            }
-        }
-        panic!("nginx does not start");
+        let address = free_address();
+        let config = config(directory.path().to_str().expect("a plain path"), address, behind, settings);
+        let file = directory.path().join("nginx.conf");
+        std::fs::write(&file, config).expect("the directory can be written");
+        let mut command = Command::new(program);
+        command.arg("-p").arg(directory.path()).arg("-c").arg(&file).arg("-e").arg("stderr");
+        let child = command.stderr(Stdio::null()).spawn().expect("it is installed");
+        let nginx = Self { child, address, _directory: directory };
+        eventually("nginx accepts", || TcpStream::connect(address).is_ok());
+        Some(nginx)
     }
 }
 
@@ -107,7 +97,7 @@ fn nginx_loses_no_request_though_it_sends_its_clients_away() {
                 let mut client = Client::connect(address);
                 for n in 0..50 {
                     let response = client.get(&format!("/{n}"));
-                    assert_eq!(response.status, 200, "{n}: {}", response.text());
+                    assert_eq!(response.status, 200, "request {n}: {}", response.text());
                 }
             })
         })
