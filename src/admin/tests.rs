@@ -88,6 +88,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             requests_per_client: None,
             request_body_bytes: None,
         },
+        http2: crate::plan::Http2 { max_concurrent_streams: 1, stream_window: 65_536 },
         timeouts: Timeouts {
             header_read: None,
             idle: None,

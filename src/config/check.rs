@@ -51,6 +51,7 @@ impl Check<'_> {
         let (listeners, taken) = self.listeners(self.filled("listeners", &config.listeners, file.place));
         let admin = self.admin(value(config.admin.as_ref()), &taken);
         let limits = self.limits(value(config.limits.as_ref()));
+        let http2 = self.http2(config.http2.as_ref());
         let timeouts = self.timeouts(value(config.timeouts.as_ref()));
         self.limits_against_timeouts(value(config.rollouts.as_ref()), timeouts.as_ref());
         let headers = Self::headers(value(config.headers.as_ref()));
@@ -73,6 +74,7 @@ impl Check<'_> {
             matcher: Matcher::new(routes.entries),
             rollouts,
             limits: limits?,
+            http2: http2?,
             timeouts: timeouts?,
             headers,
             drain: drain?,

@@ -25,7 +25,7 @@ pub(super) use limits::{Limit, Prometheus};
 pub(super) use proxy_protocol::{ProxyProtocol, ProxyProtocolVersion};
 pub(super) use rollouts::{Inconclusive, Promotion, Rollout, Steps, Stickiness, Then};
 pub(super) use routes::{BackendRef, NameMatch, PathMatch, PathType, RequestMatch, Route, Rule, TextType};
-pub(super) use settings::{Dns, Drain, Headers, Limits, RequestRate, Store, Timeouts};
+pub(super) use settings::{Dns, Drain, Headers, Http2, Limits, RequestRate, Store, Timeouts};
 pub(super) use tell::{Alert, Severity, Webhook, WebhookType};
 pub(super) use texts::{
     AddressText, BoundText, ComparisonText, DurationText, FactorText, LabelText, RateText, SizeText, TimeoutText,
@@ -58,6 +58,8 @@ pub(super) struct Config {
     pub(super) rollouts: Option<At<Vec<At<Rollout>>>>,
     /// What one client may ask of the proxy.
     pub(super) limits: Option<At<Limits>>,
+    /// What one HTTP/2 connection of a client may have under way.
+    pub(super) http2: Option<At<Http2>>,
     /// How long the proxy waits, and for what.
     pub(super) timeouts: Option<At<Timeouts>>,
     /// Which header fields the proxy adds to what it forwards.

@@ -176,6 +176,16 @@ impl Decoder {
     }
 }
 
+/// A chunk's size in hexadecimal, with its line end.
+pub fn chunk_size(size: usize, room: &mut [u8; 8]) -> &[u8] {
+    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4) as usize;
+    for (place, digit) in room[..digits].iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(size >> (4 * place)) & 0xf];
+    }
+    room[digits..digits + 2].copy_from_slice(b"\r\n");
+    &room[..digits + 2]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

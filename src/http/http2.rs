@@ -11,12 +11,16 @@ use super::head::{BodyLength, Facts, HeadLimits, MAX_FIELDS, RequestHead, Respon
 use super::reply::Refusal;
 use super::target::{Authority, Target};
 use crate::plan::HeaderChanges;
-use ::http::header::{DATE, VIA};
+use ::http::header::{DATE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE, VIA};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use h2::ext::Protocol;
 
 impl<'h, 'b> RequestHead<'h, 'b> {
     /// Reads the head of an HTTP/2 request, with `lines` for its fields; `bodyless`: its stream has ended with it.
+    ///
+    /// With a `key` it is an [extended CONNECT](extended_connect), and is read as the request that asks for the same in
+    /// HTTP/1.1 (RFC 8441 section 5): a GET that offers to switch to WebSocket, with this key.
     ///
     /// # Errors
     /// What is wrong with it. [`Refusal::Malformed`] is a stream error (RFC 9113 section 8.1.1).
@@ -25,10 +29,17 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         bodyless: bool,
         lines: &'h mut Vec<httparse::Header<'b>>,
         limits: HeadLimits,
+        key: Option<&'b str>,
     ) -> Result<Self, Refusal> {
-        let fields = field_lines(&parts.headers, lines, limits)?;
-        let method = parts.method.as_str();
-        let target = target(parts)?;
+        field_lines(&parts.headers, lines, limits)?;
+        if let Some(key) = key {
+            lines.retain(|line| line.name != SEC_WEBSOCKET_KEY.as_str());
+            lines.push(httparse::Header { name: UPGRADE.as_str(), value: WEBSOCKET });
+            lines.push(httparse::Header { name: SEC_WEBSOCKET_KEY.as_str(), value: key.as_bytes() });
+        }
+        let fields = FieldLines(lines);
+        let method = if key.is_some() { "GET" } else { parts.method.as_str() };
+        let target = target(parts, method)?;
         let length = method.len() + target.path.len() + target.query.map_or(0, str::len);
         if length + fields.0.iter().map(|line| line.name.len() + line.value.len() + 4).sum::<usize>() > limits.bytes {
             return Err(Refusal::HeadTooLarge);
@@ -43,15 +54,34 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             host: authority.host,
             version: Version::Http2,
             fields,
-            body: if bodyless { BodyLength::Sized(0) } else { BodyLength::Stream(facts.content_length) },
+            // What follows an extended CONNECT is the protocol's.
+            body: if bodyless || key.is_some() {
+                BodyLength::Sized(0)
+            } else {
+                BodyLength::Stream(facts.content_length)
+            },
             expects_continue: facts.expects_continue,
             takes_trailers: facts.takes_trailers,
-            upgrades: false,
+            upgrades: key.is_some(),
             crumbs: fields.0.iter().filter(|line| line.name == "cookie").count() > 1,
             connection: Connection::default(),
         })
     }
 }
+
+/// Whether it is an extended CONNECT (RFC 8441 section 4).
+///
+/// # Errors
+/// [`Refusal::Protocol`] when it is for anything but WebSocket.
+pub fn extended_connect(parts: &Parts) -> Result<bool, Refusal> {
+    match parts.extensions.get::<Protocol>() {
+        None => Ok(false),
+        Some(protocol) if protocol.as_ref().eq_ignore_ascii_case(WEBSOCKET) => Ok(true),
+        Some(_) => Err(Refusal::Protocol),
+    }
+}
+
+const WEBSOCKET: &[u8] = b"websocket";
 
 /// The field lines. Spaces around a value are malformed (RFC 9113 section 8.2.1).
 pub(super) fn field_lines<'h, 'b>(
@@ -68,8 +98,7 @@ pub(super) fn field_lines<'h, 'b>(
 }
 
 /// A path, or `*` where that is one; never another address (RFC 9113 section 8.3.1).
-fn target(parts: &Parts) -> Result<Target<'_>, Refusal> {
-    let method = parts.method.as_str();
+fn target<'b>(parts: &'b Parts, method: &str) -> Result<Target<'b>, Refusal> {
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let scheme_is_ours = parts.uri.scheme_str().is_none_or(|scheme| scheme == "http" || scheme == "https");
     if method != "CONNECT" && (!scheme_is_ours || !(target.starts_with('/') || target == "*")) {
@@ -90,10 +119,12 @@ fn authority<'b>(parts: &'b Parts, host: Option<Authority<'b>>) -> Result<Author
         .ok_or(Refusal::Malformed)
 }
 
-/// The head that an HTTP/2 client is sent; `None` when a field cannot be sent.
+/// The head that an HTTP/2 client is sent; `None` when a field cannot be sent. For a 101 it is the 200 that answers an
+/// extended CONNECT (RFC 8441 section 5.1).
 pub fn response_head(head: &ResponseHead<'_, '_>, outbound: &Outbound<'_>) -> Option<Response<()>> {
     let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(head.code).ok()?;
+    let switches = head.code == 101;
+    *response.status_mut() = if switches { StatusCode::OK } else { StatusCode::from_u16(head.code).ok()? };
     let fields = response.headers_mut();
     fields.reserve(head.fields.0.len() + 2);
     for sent in head.fields.0 {
@@ -103,6 +134,7 @@ pub fn response_head(head: &ResponseHead<'_, '_>, outbound: &Outbound<'_>) -> Op
             Field::ContentLength => head.code >= 200 && head.code != 204 && !fields.contains_key(sent.name),
             Field::Connection | Field::TransferEncoding | Field::Te | Field::Upgrade | Field::HopByHop => false,
             Field::Date => !fields.contains_key(DATE),
+            _ if switches => !sent.name.eq_ignore_ascii_case(SEC_WEBSOCKET_ACCEPT.as_str()),
             _ => true,
         };
         let named = head.connection.names_fields && named_by_connection(head.fields, sent.name);
@@ -112,7 +144,8 @@ pub fn response_head(head: &ResponseHead<'_, '_>, outbound: &Outbound<'_>) -> Op
             append(fields, sent.name, repeated.unwrap_or(sent.value))?;
         }
     }
-    if head.code >= 200 && !fields.contains_key(DATE) && !dropped(outbound.changes, "date") {
+    let has_date = fields.contains_key(DATE) || dropped(outbound.changes, "date");
+    if (head.code >= 200 || switches) && !has_date {
         fields.insert(DATE, HeaderValue::from_bytes(outbound.date).ok()?);
     }
     if outbound.via && !dropped(outbound.changes, "via") {

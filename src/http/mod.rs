@@ -7,6 +7,7 @@
 mod chunked;
 mod compose;
 mod field;
+pub mod frames;
 pub mod grpc;
 mod head;
 mod http2;
@@ -18,11 +19,12 @@ mod target;
 mod upgrade;
 mod websocket;
 
-pub use chunked::{ChunkError, Decoded, Decoder};
+pub use chunked::{ChunkError, Decoded, Decoder, chunk_size};
 pub use compose::{Inbound, Outbound, Transfer, compose_request, compose_response};
 pub use field::{Field, FieldLines};
 pub use head::{BodyLength, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Scan, Slots, Version, slots};
-pub use http2::{compose_trailers, response_head, trailers_of_lines, trailers_that_pass};
+pub use http2::{compose_trailers, extended_connect, response_head, trailers_of_lines, trailers_that_pass};
 pub use http2_backend::{Http2Request, Inexpressible, websocket_accept};
 pub use redirect::location;
 pub use reply::{Asked, Reason, Refusal, Reply};
+pub use websocket::websocket_key;

@@ -46,6 +46,9 @@ pub enum Refusal {
     /// The method CONNECT: this is no tunnel.
     #[error("CONNECT is not offered here")]
     Connect,
+    /// An extended CONNECT for another protocol than WebSocket.
+    #[error("the only protocol that can be connected to is websocket")]
+    Protocol,
     /// More bytes of head than the limit.
     #[error("the header section is too large")]
     HeadTooLarge,
@@ -65,7 +68,7 @@ impl Refusal {
             Self::TooSlow => 408,
             Self::Expectation => 417,
             Self::HeadTooLarge | Self::TooManyFields => 431,
-            Self::TransferCoding => 501,
+            Self::TransferCoding | Self::Protocol => 501,
             Self::Version => 505,
             _ => 400,
         }
@@ -161,7 +164,7 @@ impl Reason {
             Self::ResponseHeadTimeout => "the backend did not answer in time",
             Self::RequestTimeout => "the request took longer than it may",
             Self::BrokenOff => "the backend broke off its answer",
-            Self::NoWebSocket => "the backend takes no WebSockets over HTTP/2",
+            Self::NoWebSocket => "the backend takes no WebSockets",
             Self::RateLimited { .. } => "there are more requests from this client than there may be",
             Self::BodyTooLarge => "the request's body is larger than it may be",
         }

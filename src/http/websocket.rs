@@ -9,6 +9,11 @@ pub(super) fn accept(key: &[u8]) -> String {
     base64(hash.finish().as_ref())
 }
 
+/// A `Sec-WebSocket-Key` of random bytes (RFC 6455 section 4.1).
+pub fn websocket_key(random: u128) -> String {
+    base64(&random.to_be_bytes())
+}
+
 /// RFC 4648 section 4.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

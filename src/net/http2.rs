@@ -15,7 +15,7 @@ use http::{HeaderMap, Request, Response};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::ReadBuf;
 
 /// One stream of an HTTP/2 connection.
@@ -230,6 +230,11 @@ impl Http2 {
             (None, Role::Server(respond)) => respond.poll_reset(cx).map(|_| ()),
             (None, _) => Poll::Pending,
         }
+    }
+
+    /// Whether the peer has given the stream up, or its connection broke, by now.
+    pub(super) fn was_reset(&mut self) -> bool {
+        self.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// Gives the stream up, so that the peer cannot take what it has for everything.

@@ -102,6 +102,11 @@ impl Stream {
         matches!(self, Self::Http2(stream) if stream.has_ended())
     }
 
+    /// Whether the peer of an HTTP/2 stream has given it up by now, or its connection broke.
+    pub fn was_reset(&mut self) -> bool {
+        if let Self::Http2(stream) = self { stream.was_reset() } else { false }
+    }
+
     /// Whether the two sides of a TLS connection have agreed on HTTP/2 (RFC 9113 section 3.2).
     pub fn agreed_on_http2(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.protocol() == Some(super::tls::HTTP2))

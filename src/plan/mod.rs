@@ -67,6 +67,8 @@ pub struct Plan {
     pub rollouts: Vec<Rollout>,
     /// What one client may ask of the proxy.
     pub limits: Limits,
+    /// What one HTTP/2 connection of a client may have under way.
+    pub http2: Http2,
     /// How long the proxy waits, and for what.
     pub timeouts: Timeouts,
     /// Which fields the proxy adds to what it forwards.
@@ -208,6 +210,26 @@ impl RequestRate {
         self.interval() * self.burst
     }
 }
+
+/// What one HTTP/2 connection of a client may have under way (RFC 9113 sections 5.1.2 and 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http2 {
+    /// Requests at the same time. Default 100.
+    pub max_concurrent_streams: usize,
+    /// Bytes of a request's content that may have come and not gone on. Default 64 KiB. Times the streams it fits into a
+    /// connection's window, [`HTTP2_CONNECTION_WINDOW`].
+    pub stream_window: usize,
+}
+
+impl Http2 {
+    /// The connection's window: every stream may fill its own, so that one whose backend is slow never stops another.
+    pub fn connection_window(self) -> usize {
+        self.max_concurrent_streams * self.stream_window
+    }
+}
+
+/// The largest window that a connection may have (RFC 9113 section 6.9.1).
+pub const HTTP2_CONNECTION_WINDOW: usize = (1 << 31) - 1;
 
 /// How long the proxy waits; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

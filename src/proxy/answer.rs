@@ -7,10 +7,11 @@ use super::buffer::Buffer;
 use super::exchange::{End, Outgoing, Seen};
 use super::worker::Worker;
 use crate::http::{
-    BodyLength, Outbound, Progress, ResponseHead, Transfer, Version, compose_response, grpc, response_head, slots,
-    websocket_accept,
+    BodyLength, Inexpressible, Outbound, Progress, ResponseHead, Transfer, Version, compose_response, grpc,
+    response_head, slots, websocket_accept,
 };
 use crate::net::{Http2, Stream};
+use crate::plan::Fields;
 use std::task::Context;
 use std::time::Instant;
 use tokio::io::ReadBuf;
@@ -85,6 +86,10 @@ pub(super) fn take_head(mut buffer: Buffer, receiver: &mut Receiver<'_>) -> Resu
     if switches && !outgoing.body.is_over() {
         return Ok(Taken::Early(buffer));
     }
+    // An HTTP/1.1 client, whose key it is, looks itself.
+    if switches && matches!(receiver.client, Stream::Http2(_)) && !is_accepted(&head, &outgoing.head) {
+        return Err(End::BadResponse);
+    }
     let for_client = receiver.pass(&head)?;
     buffer.consume(length);
     receiver.take(for_client, buffer)
@@ -123,6 +128,12 @@ pub(super) fn take_http2_head(
     receiver.take(for_client, buffer)
 }
 
+/// Whether the backend has read the request with this WebSocket's key (RFC 6455 section 4.1).
+fn is_accepted(head: &ResponseHead<'_, '_>, request: &[u8]) -> bool {
+    let expected = websocket_accept(request);
+    head.fields.any("sec-websocket-accept", |value| expected.as_ref().is_some_and(|it| it.as_bytes() == value))
+}
+
 impl Receiver<'_> {
     /// Composes the client's head.
     fn pass(&mut self, head: &ResponseHead<'_, '_>) -> Result<Passed, End> {
@@ -130,6 +141,10 @@ impl Receiver<'_> {
             self.seen.grpc = grpc::status_of_fields(head.fields);
         }
         let Self { worker, outgoing, client, .. } = &*self;
+        // For an HTTP/2 client any 2xx to its CONNECT would open a tunnel.
+        if outgoing.upgrades && matches!(client, Stream::Http2(_)) && (200..300).contains(&head.code) {
+            return Err(End::Inexpressible(Inexpressible::WebSocket));
+        }
         let interim = head.code < 200;
         let transfer = if interim { Transfer::AsIs } else { Transfer::of(head.body, outgoing.version) };
         let client_persists =
@@ -166,6 +181,9 @@ impl Receiver<'_> {
                 ClientHead::Lines(composed) => {
                     self.prelude.extend_from_slice(&composed);
                     self.worker.buffers.give_head(composed);
+                }
+                ClientHead::Http2(head) if code == 101 => {
+                    self.http2().send_response(*head, false).map_err(|_| End::ClientGone)?;
                 }
                 ClientHead::Http2(head) => self.http2().send_interim(*head).map_err(|_| End::ClientGone)?,
                 ClientHead::Nothing => {}

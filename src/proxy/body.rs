@@ -7,7 +7,7 @@
 use super::buffer::{Buffer, Buffers};
 use super::replay::{NotKept, Replay};
 use crate::http::{
-    BodyLength, ChunkError, Decoder, HeadLimits, Transfer, compose_trailers, grpc, trailers_of_lines,
+    BodyLength, Decoder, HeadLimits, Transfer, chunk_size, compose_trailers, grpc, trailers_of_lines,
     trailers_that_pass,
 };
 use crate::net::{Http2, Stream};
@@ -74,12 +74,6 @@ pub(super) enum PumpError {
     TooLarge,
     /// The sink takes no more.
     Sink,
-}
-
-impl From<ChunkError> for PumpError {
-    fn from(_: ChunkError) -> Self {
-        Self::Malformed
-    }
 }
 
 impl Pump {
@@ -170,9 +164,9 @@ impl Pump {
                 (here, here)
             }
             Source::Chunked(decoder) => {
-                let taken = decoder.decode(buffer.unread_mut())?;
+                let taken = decoder.decode(buffer.unread_mut()).map_err(|_| PumpError::Malformed)?;
                 if taken.done {
-                    decoder.compose_trailers(&mut self.tail)?;
+                    decoder.compose_trailers(&mut self.tail).map_err(|_| PumpError::Malformed)?;
                     self.grpc_end = grpc::status_of_lines(&self.tail);
                     self.source = Source::Over;
                 }
@@ -270,6 +264,22 @@ impl Pump {
             }
             self.waits_for = Side::Source;
             ready!(self.poll_fill(cx, source, buffers))?;
+        }
+    }
+
+    /// Takes in what has come by now of an HTTP/2 stream's content, and puts `head` before it: whether there was any, and
+    /// room for it. Errors are as those of [`poll`](Self::poll).
+    pub(super) fn join(
+        &mut self,
+        head: &[u8],
+        cx: &mut Context<'_>,
+        source: &mut Stream,
+        buffers: &Buffers,
+    ) -> Result<bool, PumpError> {
+        let fills = self.buffer.is_none() && matches!(self.source, Source::Stream { .. });
+        match if fills { self.poll_fill(cx, source, buffers) } else { Poll::Pending } {
+            Poll::Pending => Ok(false),
+            Poll::Ready(filled) => filled.map(|()| self.framed().is_some_and(|buffer| buffer.prepend(head))),
         }
     }
 
@@ -379,16 +389,6 @@ impl Pump {
             _ => {}
         }
     }
-}
-
-/// A chunk's size in hexadecimal, with its line end.
-fn chunk_size(size: usize, room: &mut [u8; 8]) -> &[u8] {
-    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4) as usize;
-    for (place, digit) in room[..digits].iter_mut().rev().enumerate() {
-        *digit = b"0123456789abcdef"[(size >> (4 * place)) & 0xf];
-    }
-    room[digits..digits + 2].copy_from_slice(b"\r\n");
-    &room[..digits + 2]
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
+use crate::http::frames::PREFACE;
 use crate::http::{Asked, HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
 use crate::net::Stream;
 use crate::net::proxy_protocol::Addresses;
@@ -208,7 +209,8 @@ impl Client {
     /// 9.6).
     pub(super) async fn linger(&mut self, buffers: &Buffers) {
         self.deadline.set(Some(LINGER));
-        let mut shut = false;
+        // An HTTP/2 stream has ended with its response.
+        let mut shut = matches!(self.stream, Stream::Http2(_));
         poll_fn(|cx| {
             while !shut {
                 match Pin::new(&mut self.stream).poll_shutdown(cx) {
@@ -240,10 +242,7 @@ impl Client {
     }
 }
 
-/// What an HTTP/2 connection begins with (RFC 9113 section 3.4): made to look like a request that no server of HTTP/1.1
-/// takes for one.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The length of what looks like a request's head in it.
+/// The length of what looks like a request's head in HTTP/2's preface.
 const HTTP2_PREFACE_HEAD: usize = 18;
 /// Up to this length an unfinished head is looked at for early errors each time more of it comes.
 const EARLY_CHECK: usize = 1_024;

@@ -175,6 +175,8 @@ impl<'a, 'p> Exchange<'a, 'p> {
         }
         if self.head_sent == 0 && matches!(self.upstream, Stream::Http2(_)) {
             self.send_http2_head()?;
+        } else if self.head_sent == 0 && matches!(self.client.stream, Stream::Http2(_)) {
+            self.join_content(cx)?;
         }
         let head = &self.outgoing.head;
         while self.head_sent < head.len() {
@@ -201,14 +203,34 @@ impl<'a, 'p> Exchange<'a, 'p> {
                 }
                 Poll::Ready(Ok(()))
             }
-            Err(PumpError::Malformed) if self.seen.code.is_none() => Poll::Ready(Err(End::ClientMalformed)),
-            Err(PumpError::TooLarge) if self.seen.code.is_none() => Poll::Ready(Err(End::BodyTooLarge)),
-            Err(PumpError::Source | PumpError::Malformed | PumpError::TooLarge) => Poll::Ready(Err(End::ClientGone)),
             Err(PumpError::Sink) if sent_nothing && self.outgoing.body.written() == 0 => Poll::Ready(Err(End::Unsent)),
             Err(PumpError::Sink) => {
                 self.request_failed = true;
                 Poll::Ready(Ok(()))
             }
+            Err(error) => Poll::Ready(Err(self.client_fails(&error))),
+        }
+    }
+
+    /// Lets an HTTP/2 client's content leave with the head, as an HTTP/1.1 client's does, if it is there by now.
+    fn join_content(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let Outgoing { head, body, upgrades, .. } = &mut *self.outgoing;
+        if *upgrades || head.is_empty() {
+            return Ok(());
+        }
+        let joined = body.join(head, cx, &mut self.client.stream, &self.worker.buffers);
+        if joined.map_err(|error| self.client_fails(&error))? {
+            self.outgoing.head.clear();
+        }
+        Ok(())
+    }
+
+    /// What it means that no more of the client's body can be had.
+    fn client_fails(&self, error: &PumpError) -> End {
+        match error {
+            PumpError::Malformed if self.seen.code.is_none() => End::ClientMalformed,
+            PumpError::TooLarge if self.seen.code.is_none() => End::BodyTooLarge,
+            _ => End::ClientGone,
         }
     }
 

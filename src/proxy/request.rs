@@ -10,11 +10,12 @@ use super::mirror::Mirrored;
 use super::per_client::ClientKey;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
-    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request, grpc,
-    location, slots,
+    Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request,
+    extended_connect, grpc, location, slots, websocket_key,
 };
 use crate::plan::{HeaderChanges, Protocol, RuleFilters, Snapshot};
 use crate::stats::Shard;
+use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use std::net::IpAddr;
@@ -58,7 +59,16 @@ impl Arrived {
             {
                 Asked::Grpc
             }
+            Self::Http2(parts) if parts.method == Method::HEAD => Asked::Head,
             Self::Http1(_) | Self::Http2(_) => Asked::Plain,
+        }
+    }
+
+    /// A key for what an extended CONNECT becomes, if it is one.
+    fn websocket_key(&self, worker: &Worker) -> Result<Option<String>, Refusal> {
+        match self {
+            Self::Http2(parts) if extended_connect(parts)? => Ok(Some(websocket_key(worker.random_wide()))),
+            Self::Http1(_) | Self::Http2(_) => Ok(None),
         }
     }
 }
@@ -79,11 +89,12 @@ impl<'p> Forwarded<'p> {
     ) -> Result<Self, TurnedAway<'p>> {
         let input = client.input.take();
         let limits = head_limits(snapshot);
-        let (mut slots, mut lines) = (slots(), Vec::new());
         let refused = |refusal| {
             let answer = Answer::Reason(Reason::Refused(refusal));
             TurnedAway { answer, changes: None, persists: false, asked: arrived.asked() }
         };
+        let key = arrived.websocket_key(worker).map_err(refused)?;
+        let (mut slots, mut lines) = (slots(), Vec::new());
         let head = match arrived {
             Arrived::Http1(length) => {
                 let bytes = input.as_ref().expect("a head has been found in it").unread();
@@ -93,7 +104,9 @@ impl<'p> Forwarded<'p> {
                     Err(refusal) => Err(refusal),
                 }
             }
-            Arrived::Http2(parts) => RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits),
+            Arrived::Http2(parts) => {
+                RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits, key.as_deref())
+            }
         };
         let head = head.map_err(refused)?;
         let to_head = head.method == "HEAD";
@@ -131,7 +144,7 @@ impl<'p> Forwarded<'p> {
             local: client.local,
             filters,
             headers: plan.headers,
-            request_id: u128::from(worker.random()) << 64 | u128::from(worker.random()),
+            request_id: worker.random_wide(),
         };
         let mut composed = worker.buffers.take_head();
         compose_request(&mut composed, &head, &inbound);

@@ -8,7 +8,7 @@ use super::per_client::{ClientKey, Held, PerClient};
 use crate::http::HeadLimits;
 use crate::net::proxy_protocol::Malformed;
 use crate::net::{Beginning, Entrance};
-use crate::plan::{Snapshot, Timeouts};
+use crate::plan::{Http2, Snapshot, Timeouts};
 use crate::stats::{Rejection, WorkerCounters};
 use crate::upstream::{ConnectError, Pools, Seat};
 use arc_swap::{ArcSwap, Cache};
@@ -165,6 +165,11 @@ impl Worker {
         (head_limits(&current.snapshot), current.snapshot.plan.timeouts)
     }
 
+    /// What an HTTP/2 connection may have under way.
+    pub(super) fn http2(&self) -> Http2 {
+        self.current.borrow().snapshot.plan.http2
+    }
+
     /// How many connections may be open.
     pub(super) fn max_connections(&self) -> usize {
         self.current.borrow().snapshot.plan.limits.connections_per_worker
@@ -211,6 +216,11 @@ impl Worker {
     /// A number drawn evenly from all of `u64`.
     pub(super) fn random(&self) -> u64 {
         self.random.borrow_mut().next_u64()
+    }
+
+    /// The same of `u128`.
+    pub(super) fn random_wide(&self) -> u128 {
+        u128::from(self.random()) << 64 | u128::from(self.random())
     }
 
     /// Milliseconds on the workers' common clock, as of the last tick.

@@ -213,6 +213,10 @@ fn settings() {
     refused(&with("limits: { headerCount: 0 }"), "`headerCount` cannot be 0");
     refused(&with("limits: { headerCount: 101 }"), "`headerCount` cannot be 101");
     refused(&with("limits: { connectionsPerWorker: 0 }"), "`connectionsPerWorker` cannot be 0");
+    refused(&with("http2: { maxConcurrentStreams: 0 }"), "`maxConcurrentStreams` cannot be 0");
+    refused(&with("http2: { maxConcurrentStreams: 1001 }"), "`maxConcurrentStreams` cannot be 1001");
+    refused(&with("http2: { streamWindow: 8KiB }"), "`streamWindow` cannot be 8KiB");
+    refused(&with("http2: { streamWindow: 16MiB, maxConcurrentStreams: 128 }"), "these streams do not fit into one");
     refused(&with("limits: { connectionsPerClient: 0 }"), "`connectionsPerClient` cannot be 0");
     refused(&with("limits: { requestBodyBytes: 0 }"), "`requestBodyBytes` cannot be 0B");
     refused(&with("limits: { requestBodyBytes: much }"), "a size is a whole number of bytes and a unit");

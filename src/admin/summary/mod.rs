@@ -57,6 +57,10 @@ pub(super) fn of(config: &ConfigView) -> Value {
             }),
             "requestBodyBytes": plan.limits.request_body_bytes.map(format_size),
         },
+        "http2": {
+            "maxConcurrentStreams": plan.http2.max_concurrent_streams,
+            "streamWindow": format_size(plan.http2.stream_window),
+        },
         "timeouts": {
             "headerRead": timeout(plan.timeouts.header_read),
             "idle": timeout(plan.timeouts.idle),

@@ -20,7 +20,7 @@ pub(super) fn settings(plan: &Plan) -> String {
     }
     let other = differences(plan);
     if other.is_empty() {
-        table.row("settings", ["limits, timeouts, headers, drain and grpc are the defaults"]);
+        table.row("settings", ["limits, http2, timeouts, headers, drain and grpc are the defaults"]);
     }
     for (what, now, default) in other {
         table.row("settings", [what, &now, &format!("(default {default})")]);
@@ -40,6 +40,7 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
     let rate = |rate: RequestRate| format!("{} a second, {} at once", rate.per_second, rate.burst);
     let (limits, timeouts, headers, drain) = (&plan.limits, &plan.timeouts, &plan.headers, &plan.drain);
     let (of_limits, of_timeouts) = (defaults::LIMITS, defaults::TIMEOUTS);
+    let (http2, of_http2) = (&plan.http2, defaults::HTTP2);
     let (of_headers, of_drain) = (defaults::HEADERS, defaults::DRAIN);
     let rows = [
         ("limits.headerBytes", format_size(limits.header_bytes), format_size(of_limits.header_bytes)),
@@ -64,6 +65,12 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
             off(limits.request_body_bytes.map(format_size)),
             off(of_limits.request_body_bytes.map(format_size)),
         ),
+        (
+            "http2.maxConcurrentStreams",
+            http2.max_concurrent_streams.to_string(),
+            of_http2.max_concurrent_streams.to_string(),
+        ),
+        ("http2.streamWindow", format_size(http2.stream_window), format_size(of_http2.stream_window)),
         ("timeouts.headerRead", timeout(timeouts.header_read), timeout(of_timeouts.header_read)),
         ("timeouts.idle", timeout(timeouts.idle), timeout(of_timeouts.idle)),
         ("timeouts.connect", timeout(timeouts.connect), timeout(of_timeouts.connect)),

@@ -5,13 +5,13 @@ use crate::config::at::At;
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::units::{self, UnitError, format_duration, format_size};
-use crate::plan::{Drain, Headers, Limits, RequestRate, Store, Timeouts};
+use crate::plan::{Drain, HTTP2_CONNECTION_WINDOW, Headers, Http2, Limits, RequestRate, Store, Timeouts};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What holds when the file says nothing.
 pub(crate) mod defaults {
-    use crate::plan::{Drain, Headers, Limits, Timeouts};
+    use crate::plan::{Drain, Headers, Http2, Limits, Timeouts};
     use std::time::Duration;
 
     pub(crate) const LIMITS: Limits = Limits {
@@ -22,6 +22,7 @@ pub(crate) mod defaults {
         requests_per_client: None,
         request_body_bytes: None,
     };
+    pub(crate) const HTTP2: Http2 = Http2 { max_concurrent_streams: 100, stream_window: 64 << 10 };
     pub(crate) const TIMEOUTS: Timeouts = Timeouts {
         header_read: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(75)),
@@ -36,6 +37,8 @@ pub(crate) mod defaults {
 
 /// A head below this would refuse what every browser sends; above it, one client could hold a worker's memory.
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=16 << 20;
+/// Below a frame a stream moves in crumbs; above it, one stream could hold a worker's memory.
+const STREAM_WINDOW: RangeInclusive<usize> = 16 << 10..=16 << 20;
 /// Above it, it is no limit: a pebibyte.
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 50;
 /// More of anything is written by mistake.
@@ -72,6 +75,26 @@ impl Check<'_> {
             requests_per_client: requests_per_client?,
             request_body_bytes: request_body_bytes?,
         })
+    }
+
+    pub(super) fn http2(self, http2: Option<&At<raw::Http2>>) -> Option<Http2> {
+        let default = defaults::HTTP2;
+        let Some(at) = http2 else { return Some(default) };
+        let raw = at.get()?;
+        let streams = raw.max_concurrent_streams.as_ref();
+        let streams = self.count("maxConcurrentStreams", streams, default.max_concurrent_streams, 1..=1_000);
+        let window = raw
+            .stream_window
+            .as_ref()
+            .map_or(Some(default.stream_window), |at| self.size("streamWindow", at, STREAM_WINDOW));
+        let http2 = Http2 { max_concurrent_streams: streams?, stream_window: window? };
+        if http2.connection_window() > HTTP2_CONNECTION_WINDOW {
+            let problem = Problem::new(at.place, "these streams do not fit into one connection");
+            let label = "`maxConcurrentStreams` times `streamWindow` is at most 2GiB less a byte";
+            self.report(problem.label(label).help("allow fewer streams, or a smaller window"));
+            return None;
+        }
+        Some(http2)
     }
 
     fn rate(self, at: &At<raw::RequestRate>) -> Option<RequestRate> {

@@ -39,6 +39,18 @@ pub(in crate::config) struct RequestRate {
     pub(in crate::config) burst: Option<At<u64>>,
 }
 
+/// What one HTTP/2 connection of a client may have under way.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct Http2 {
+    /// Requests at the same time; a client that opens more is told to try again. Default 100.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub(in crate::config) max_concurrent_streams: Option<At<u64>>,
+    /// Bytes of one request's content that may have come and not gone on. What a connection can make Serin hold is this
+    /// times `maxConcurrentStreams`. Default `64KiB`.
+    pub(in crate::config) stream_window: Option<At<SizeText>>,
+}
+
 /// How long the proxy waits, and for what; `off` is for ever.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -92,6 +92,7 @@ pub(in crate::rollout) fn plan(rollouts: &[(&str, &str, &[Limit])]) -> Arc<Plan>
         matcher: Matcher::new([]),
         rollouts: with_ids().map(|(i, _)| rollout(i)).collect(),
         limits: defaults::LIMITS,
+        http2: defaults::HTTP2,
         timeouts: defaults::TIMEOUTS,
         headers: defaults::HEADERS,
         drain: Drain { grace: Duration::ZERO, timeout: Duration::ZERO },

@@ -1,3 +1,8 @@
 //! HTTP/2 on listeners, with clients that people use and with frames written by hand.
 
+mod conformance;
+mod floods;
+mod flow;
 mod peers;
+mod streams;
+mod websocket;

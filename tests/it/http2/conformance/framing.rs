@@ -1,0 +1,96 @@
+//! Sections 4 to 6: frames, streams and what each type of frame may say.
+
+use super::*;
+
+pub(super) fn rows() -> Vec<Row> {
+    let block = hpack::literals(&request("GET", "/"));
+    let (half, rest) = block.split_at(10);
+    let cut = |flags| frame(HEADERS, flags, 1, half);
+    vec![
+        ("4.1", "a frame of an unknown type", frame(0xbe, 0xff, 0, [0; 30]), &[Nothing]),
+        ("4.1", "a frame of an unknown type on a stream", after(open(), frame(0xbe, 0xff, 1, [0; 30])), &[Nothing]),
+        ("4.1", "the reserved bit of a stream's number", frame(PRIORITY, 0, 0x8000_0003, [0, 0, 0, 0, 9]), &[Nothing]),
+        ("4.1", "flags that mean nothing", frame(PING, 0xfe, 0, [0; 8]), &[Nothing]),
+        ("4.2", "DATA above the limit", after(open(), frame(DATA, 0, 1, vec![0; 16_385])), SIZE),
+        ("4.2", "HEADERS above the limit", frame(HEADERS, 5, 1, vec![0; 16_385]), SIZE),
+        ("4.2", "SETTINGS above the limit", frame(SETTINGS, 0, 0, vec![0; 16_386]), SIZE),
+        ("4.2", "a frame of an unknown type above the limit", frame(0xbe, 0, 0, vec![0; 16_385]), SIZE),
+        ("4.3", "a field section that is none", frame(HEADERS, 5, 1, [0xff; 5]), COMPRESSION),
+        ("4.3", "an index beyond the table", frame(HEADERS, 5, 1, [0xff, 0x20]), COMPRESSION),
+        ("4.3", "a larger table than allowed", frame(HEADERS, 5, 1, [0x3f, 0xff, 0xff, 3]), COMPRESSION),
+        ("5.1", "DATA on an idle stream", vec![Frame::data(1, *b"x", true)], PROTOCOL),
+        ("5.1", "RST_STREAM on an idle stream", vec![Frame::reset(1, 8)], PROTOCOL),
+        ("5.1", "WINDOW_UPDATE on an idle stream", vec![Frame::window_update(1, 1)], PROTOCOL),
+        ("5.1.1", "an even number", get(2), PROTOCOL),
+        ("5.1.1", "a number below one that was used", after(get(5), get(3)), PROTOCOL),
+        ("5.1.1", "HEADERS on no stream", get(0), PROTOCOL),
+        ("6.1", "DATA on no stream", frame(DATA, 0, 0, *b"x"), PROTOCOL),
+        ("6.1", "DATA with more padding than payload", after(open(), frame(DATA, PADDED, 1, [5, 0, 0])), PROTOCOL),
+        ("6.2", "HEADERS with more padding than payload", frame(HEADERS, 5 | PADDED, 1, [9, 0, 0]), PROTOCOL),
+        ("6.2", "DATA within a field section", after(cut(1), frame(DATA, 0, 1, *b"x")), PROTOCOL),
+        ("6.2", "PRIORITY within a field section", after(cut(1), frame(PRIORITY, 0, 1, [0, 0, 0, 0, 9])), PROTOCOL),
+        ("6.2", "an unknown frame within a field section", after(cut(1), frame(0xbe, 0, 0, [])), PROTOCOL),
+        ("6.3", "PRIORITY on no stream", frame(PRIORITY, 0, 0, [0, 0, 0, 0, 9]), PROTOCOL),
+        (
+            "6.3",
+            "PRIORITY of a wrong length",
+            frame(PRIORITY, 0, 1, [0; 4]),
+            &[Stream(FRAME_SIZE_ERROR), Connection(FRAME_SIZE_ERROR)],
+        ),
+        ("6.4", "RST_STREAM on no stream", frame(RST_STREAM, 0, 0, [0, 0, 0, 8]), PROTOCOL),
+        ("6.4", "RST_STREAM of a wrong length", after(open(), frame(RST_STREAM, 0, 1, [0; 3])), SIZE),
+        ("6.5", "SETTINGS on a stream", frame(SETTINGS, 0, 1, []), PROTOCOL),
+        ("6.5", "SETTINGS of a wrong length", frame(SETTINGS, 0, 0, [0; 3]), SIZE),
+        ("6.5", "SETTINGS that acknowledges and says something", frame(SETTINGS, ACK, 0, [0; 6]), SIZE),
+        ("6.5.2", "a setting that is unknown", vec![Frame::settings(&[(0xaaaa, 7)])], &[Nothing]),
+        ("6.5.2", "ENABLE_PUSH of 2", vec![Frame::settings(&[(2, 2)])], PROTOCOL),
+        ("6.5.2", "INITIAL_WINDOW_SIZE too large", vec![Frame::settings(&[(4, 1 << 31)])], FLOW),
+        ("6.5.2", "MAX_FRAME_SIZE too small", vec![Frame::settings(&[(5, 16_383)])], PROTOCOL),
+        ("6.5.2", "MAX_FRAME_SIZE too large", vec![Frame::settings(&[(5, 1 << 24)])], PROTOCOL),
+        ("6.6", "PUSH_PROMISE from a client", after(open(), frame(PUSH_PROMISE, 4, 1, [0, 0, 0, 2])), PROTOCOL),
+        ("6.7", "PING on a stream", frame(PING, 0, 1, [0; 8]), PROTOCOL),
+        ("6.7", "PING of a wrong length", frame(PING, 0, 0, [0; 6]), SIZE),
+        ("6.8", "GOAWAY on a stream", frame(GOAWAY, 0, 1, [0; 8]), PROTOCOL),
+        (
+            "6.9",
+            "WINDOW_UPDATE by nothing",
+            after(open(), vec![Frame::window_update(1, 0)]),
+            &[Stream(PROTOCOL_ERROR), Connection(PROTOCOL_ERROR)],
+        ),
+        ("6.9", "WINDOW_UPDATE of the connection by nothing", vec![Frame::window_update(0, 0)], PROTOCOL),
+        ("6.9", "WINDOW_UPDATE of a wrong length", frame(WINDOW_UPDATE, 0, 0, [0; 3]), SIZE),
+        (
+            "6.9.1",
+            "a connection's window above the limit",
+            vec![Frame::window_update(0, (1 << 31) - 1)],
+            &[Connection(FLOW_CONTROL_ERROR)],
+        ),
+        (
+            "6.9.1",
+            "a stream's window above the limit",
+            after(open(), vec![Frame::window_update(1, (1 << 31) - 1)]),
+            &[Stream(FLOW_CONTROL_ERROR)],
+        ),
+        (
+            "6.9.2",
+            "a stream's window above the limit by SETTINGS",
+            after(open(), vec![Frame::window_update(1, 1), Frame::settings(&[(4, (1 << 31) - 1)])]),
+            &[Connection(FLOW_CONTROL_ERROR)],
+        ),
+        ("6.10", "CONTINUATION on no stream", after(cut(1), frame(CONTINUATION, END_HEADERS, 0, rest)), PROTOCOL),
+        ("6.10", "CONTINUATION of another stream", after(cut(1), frame(CONTINUATION, END_HEADERS, 3, rest)), PROTOCOL),
+        (
+            "6.10",
+            "CONTINUATION behind a whole section",
+            after(get(1), frame(CONTINUATION, END_HEADERS, 1, [])),
+            PROTOCOL,
+        ),
+        ("6.10", "CONTINUATION behind nothing", frame(CONTINUATION, END_HEADERS, 1, rest), PROTOCOL),
+        (
+            "6.10",
+            "a field section in two frames",
+            after(cut(1), frame(CONTINUATION, END_HEADERS, 1, rest)),
+            &[Answer(200)],
+        ),
+    ]
+}

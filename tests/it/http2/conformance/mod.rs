@@ -1,0 +1,129 @@
+//! What RFC 9113 says that a server must do, a row for each rule that a client can see it keep.
+
+mod dialogues;
+mod framing;
+mod messages;
+
+use crate::harness::frames::{
+    ACK, COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADERS,
+    PADDED, PING, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, request,
+};
+use crate::harness::{Frame, FrameClient, front, hpack};
+use std::net::SocketAddr;
+
+/// What comes of what was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The connection is closed with this error.
+    Connection(u32),
+    /// The connection is closed without a word.
+    Closed,
+    /// Stream 1 is reset with this error, and the connection goes on.
+    Stream(u32),
+    /// It is as if nothing had been sent: the next request is answered.
+    Nothing,
+    /// A request on stream 1 is answered with this status.
+    Answer(u16),
+}
+use Outcome::{Answer, Closed, Connection, Nothing, Stream};
+
+/// A section of RFC 9113, what a client does there, what it sends after its preface and settings, and what may come of
+/// it.
+type Row = (&'static str, &'static str, Vec<Frame>, &'static [Outcome]);
+
+fn fields(more: &[(&str, &str)]) -> Vec<Frame> {
+    vec![Frame::headers(1, &[&request("GET", "/")[..], more].concat(), true)]
+}
+
+fn pseudo(fields: &[(&str, &str)]) -> Vec<Frame> {
+    vec![Frame::headers(1, fields, true)]
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: impl Into<Vec<u8>>) -> Vec<Frame> {
+    vec![Frame::new(kind, flags, stream, payload)]
+}
+
+fn after(first: Vec<Frame>, then: Vec<Frame>) -> Vec<Frame> {
+    [first, then].concat()
+}
+
+fn open() -> Vec<Frame> {
+    vec![Frame::post(1)]
+}
+
+fn get(stream: u32) -> Vec<Frame> {
+    vec![Frame::get(stream)]
+}
+
+const PROTOCOL: &[Outcome] = &[Connection(PROTOCOL_ERROR)];
+const SIZE: &[Outcome] = &[Connection(FRAME_SIZE_ERROR)];
+const MALFORMED: &[Outcome] = &[Stream(PROTOCOL_ERROR)];
+/// The h2 crate takes a field that is none for a broken section, and a stream's error may be the connection's (section
+/// 5.4).
+const NO_FIELD: &[Outcome] = &[Stream(PROTOCOL_ERROR), Connection(PROTOCOL_ERROR)];
+
+// Where the h2 crate is not as the RFC says: the connection is closed as it has to be or may be, with another code.
+const COMPRESSION: &[Outcome] = &[Connection(COMPRESSION_ERROR), Connection(PROTOCOL_ERROR)];
+const FLOW: &[Outcome] = &[Connection(FLOW_CONTROL_ERROR), Connection(PROTOCOL_ERROR)];
+const CLOSED: &[Outcome] = &[Stream(STREAM_CLOSED), Connection(STREAM_CLOSED), Connection(PROTOCOL_ERROR)];
+/// And here it leaves the field out, and takes the rest.
+const LEFT_OUT: &[Outcome] = &[Stream(PROTOCOL_ERROR), Answer(200)];
+
+/// What comes of `frames`.
+fn outcome(address: SocketAddr, frames: &[Frame], expected: &[Outcome]) -> Outcome {
+    let mut client = FrameClient::connect(address);
+    frames.iter().for_each(|frame| client.send(frame));
+    if expected == [Nothing] {
+        client.send(&Frame::get(101));
+        let answer = client.answer(101);
+        return if answer.status == 200 && answer.whole { Nothing } else { Closed };
+    }
+    let outcome = loop {
+        break match client.next() {
+            None => Closed,
+            Some(frame) if frame.is(GOAWAY) => Connection(frame.code()),
+            Some(frame) if frame.is(RST_STREAM) && frame.stream == 1 => Stream(frame.code()),
+            Some(frame) if frame.is(HEADERS) && frame.stream == 1 => {
+                let fields = hpack::read(&frame.payload);
+                let status = fields[0].1.parse().expect("a status");
+                // An answer may come first where something else is expected, since the two are not in order.
+                if expected.iter().any(|outcome| matches!(outcome, Answer(_))) { Answer(status) } else { continue }
+            }
+            Some(_) => continue,
+        };
+    };
+    match outcome {
+        Stream(_) | Answer(_) => {
+            client.send(&Frame::get(101));
+            assert_eq!(client.answer(101).status, 200, "the connection goes on");
+        }
+        Connection(_) => while client.next().is_some() {},
+        Closed | Nothing => {}
+    }
+    outcome
+}
+
+#[track_caller]
+fn check(rows: Vec<Row>) {
+    let (mut serin, _backend) = front(|conn| conn.reply_to_all("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    let address = serin.address();
+    let wrong: Vec<_> = rows
+        .into_iter()
+        .filter_map(|(section, title, frames, expected)| {
+            let outcome = std::panic::catch_unwind(|| outcome(address, &frames, expected));
+            let kept = outcome.as_ref().is_ok_and(|outcome| expected.contains(outcome));
+            (!kept).then(|| format!("section {section}, {title}: {outcome:?}, expected one of {expected:?}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn frames_that_break_the_rules_are_answered_as_they_say() {
+    check(framing::rows());
+}
+
+#[test]
+fn messages_that_break_the_rules_are_answered_as_they_say() {
+    check(messages::rows());
+}
