@@ -6,9 +6,8 @@ use super::choose::{Choice, NoChoice, choose};
 use super::client::Client;
 use super::exchange::Outgoing;
 use super::grpc::Call;
-use super::mirror::Copy;
+use super::mirror::Mirrored;
 use super::per_client::ClientKey;
-use super::replay::Replay;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request,
@@ -36,7 +35,7 @@ pub(super) struct Forwarded<'p> {
     pub(super) choice: Choice,
     pub(super) outgoing: Outgoing<'p>,
     /// The copy that others get, until it is sent.
-    copy: Option<Rc<Copy>>,
+    copy: Option<Rc<Mirrored>>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
@@ -154,7 +153,7 @@ impl<'p> Forwarded<'p> {
         let transfer = Transfer::of(head.body, if http2 { Version::Http2 } else { Version::Http11 });
         let bodyless = head.body == BodyLength::Sized(0);
         let replayable = bodyless && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
-        let copy = Copy::of(worker, filters, choice.rule, &head, &composed, client.ends());
+        let copy = Mirrored::of(worker, filters, choice.rule, &head, &composed, client.ends());
         let mut outgoing = Outgoing {
             head: composed,
             body: Pump::new(head.body, transfer, limits).at_most(plan.limits.request_body_bytes),
@@ -169,10 +168,7 @@ impl<'p> Forwarded<'p> {
             via: plan.headers.via,
             grpc: call,
         };
-        if copy.is_some()
-            && !bodyless
-            && let Some(replay) = Replay::of(head.body)
-        {
+        if let Some(replay) = copy.as_ref().and_then(|copy| copy.replay()) {
             outgoing.body.keep(replay);
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {

@@ -3,6 +3,7 @@
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::mirror::Copies;
 use super::per_client::{ClientKey, Held, PerClient};
 use crate::http::HeadLimits;
 use crate::net::proxy_protocol::Malformed;
@@ -54,8 +55,8 @@ pub(super) struct Worker {
     pub(super) peers: Arc<[mpsc::UnboundedSender<Command>]>,
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) buffers: Buffers,
-    /// Copies of requests that are under way.
-    pub(super) copies: Cell<u32>,
+    /// Copies of requests for other backends.
+    pub(super) copies: Copies,
     /// The last connection has closed.
     pub(super) idle: Notify,
     /// What each client has, in all workers.
@@ -115,7 +116,7 @@ impl Worker {
             peers,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
-            copies: Cell::new(0),
+            copies: Copies::default(),
             idle: Notify::new(),
             clients,
             clock,
