@@ -5,9 +5,10 @@
 //! one. It is sent once, has its own time, and is counted apart from the versions. An offer to switch protocols is not
 //! copied: there would be nobody to speak the other one.
 
-use super::body::{NotKept, Pump};
+use super::body::{NotKept, Pump, Replay};
 use super::buffer::Buffer;
 use super::deadline::Deadline;
+use super::place::Place;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     BodyLength, HeadLimits, Http2Request, Progress, RequestHead, ResponseHead, Transfer, slots, trailers_of_lines,
@@ -17,6 +18,7 @@ use crate::net::{Http2, Stream};
 use crate::plan::{BackendId, Filters, Protocol, RuleId};
 use crate::stats::MirrorOutcome;
 use crate::upstream::{Backend, Lease, Pool, Terms};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -25,13 +27,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How many copies a worker has under way at most; what is above is dropped.
-const MOST: u32 = 64;
+const MOST_SENT: u32 = 64;
+/// Of how many requests a worker keeps the bodies at most, until they are whole: 16 MiB.
+const MOST_KEPT: u32 = 256;
 /// How long a copy has, from its connection to the end of its answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A request that is to be copied.
 #[derive(Debug)]
-pub(super) struct Copy {
+pub(super) struct Mirrored {
     /// The head as the backend of the request gets it.
     head: Vec<u8>,
     body: BodyLength,
@@ -40,19 +44,28 @@ pub(super) struct Copy {
     rule: RuleId,
     /// Who gets a copy, and where among the rule's mirrors it is counted.
     to: Vec<(BackendId, usize)>,
+    /// Room for the body; `None` where there is no body, or no room.
+    room: Option<Place>,
+}
+
+/// A worker's copies: of how many requests the bodies are kept, and how many copies are under way.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    kept: Rc<Cell<u32>>,
+    sent: Rc<Cell<u32>>,
 }
 
 /// A copy on its way.
 struct Errand {
     worker: Rc<Worker>,
     current: Rc<Current>,
-    copy: Rc<Copy>,
+    copy: Rc<Mirrored>,
     /// Content, and trailer lines.
     body: Rc<(Vec<u8>, Vec<u8>)>,
     backend: BackendId,
 }
 
-impl Copy {
+impl Mirrored {
     /// Of the request with this `head`, of which `composed` was made; `None` when nobody gets one.
     pub(super) fn of(
         worker: &Worker,
@@ -68,8 +81,17 @@ impl Copy {
         }
         let drawn = mirrors.iter().filter(|mirror| mirror.part.takes(worker.random()));
         let to: Vec<_> = drawn.map(|mirror| (mirror.backend, mirror.place)).collect();
+        if to.is_empty() {
+            return None;
+        }
         let (head, body, to_head) = (composed.to_vec(), head.body, head.method == "HEAD");
-        (!to.is_empty()).then(|| Rc::new(Self { head, body, to_head, client, rule, to }))
+        let room = (body != BodyLength::Sized(0)).then(|| Place::take(&worker.copies.kept, MOST_KEPT)).flatten();
+        Some(Rc::new(Self { head, body, to_head, client, rule, to, room }))
+    }
+
+    /// Whether its body is to be kept: there is one that is not known to be too long, and room for it.
+    pub(super) fn keeps_body(&self) -> bool {
+        self.room.is_some() && Replay::fits(self.body)
     }
 
     /// Whether a body belongs to it.
@@ -85,13 +107,14 @@ impl Copy {
         body: Result<(&[u8], &[u8]), NotKept>,
     ) {
         let body = match body {
+            _ if self.has_body() && self.room.is_none() => Err(MirrorOutcome::Overload),
             Ok((content, trailers)) => Ok(Rc::new((content.to_vec(), trailers.to_vec()))),
             Err(NotKept::TooLong) => Err(MirrorOutcome::TooLarge),
             Err(NotKept::Unfinished) => Err(MirrorOutcome::Incomplete),
         };
         for &(backend, place) in &self.to {
             let shard = &current.snapshot.mirrors[self.rule.index()][place][worker.id];
-            let under_way = UnderWay::begin(worker);
+            let under_way = Place::take(&worker.copies.sent, MOST_SENT);
             let (body, under_way) = match (&body, under_way) {
                 (Err(outcome), _) => {
                     shard.record(*outcome);
@@ -128,25 +151,6 @@ impl Copy {
             message.extend_from_slice(content);
         }
         message
-    }
-}
-
-/// Says that a copy is under way, for as long as it lives.
-struct UnderWay(Rc<Worker>);
-
-impl UnderWay {
-    fn begin(worker: &Rc<Worker>) -> Option<Self> {
-        let count = worker.copies.get();
-        (count < MOST).then(|| {
-            worker.copies.set(count + 1);
-            Self(Rc::clone(worker))
-        })
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.copies.set(self.0.copies.get() - 1);
     }
 }
 

@@ -26,6 +26,7 @@ mod outcome;
 mod over_http2;
 mod pause;
 mod per_client;
+mod place;
 mod proxy_header;
 mod request;
 mod retries;

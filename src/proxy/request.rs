@@ -6,8 +6,9 @@ use super::choose::{Choice, NoChoice, choose, stand_in};
 use super::client::Client;
 use super::exchange::Outgoing;
 use super::grpc::Call;
-use super::mirror::Copy;
+use super::mirror::Mirrored;
 use super::per_client::ClientKey;
+use super::place::Place;
 use super::worker::{Current, Worker, head_limits};
 use crate::http::{
     Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request,
@@ -21,6 +22,9 @@ use http::request::Parts;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
+
+/// Of how many requests a worker keeps the bodies at most, to send them again: 16 MiB.
+const MOST_KEPT: u32 = 256;
 
 /// A request that has come as far as its head.
 pub(super) enum Arrived {
@@ -37,7 +41,7 @@ pub(super) struct Forwarded<'p> {
     /// The head that stable would be sent in a canary's place, where their filters make another one.
     stand_in_head: Option<Box<[u8]>>,
     /// The copy that others get, until it is sent.
-    copy: Option<Rc<Copy>>,
+    copy: Option<Rc<Mirrored>>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
 }
@@ -159,7 +163,7 @@ impl<'p> Forwarded<'p> {
         let bodyless = head.body == BodyLength::Sized(0);
         let idempotent = matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
         let stand_in_head = filters.and_then(|_| head_for_stand_in(snapshot, &choice, &head, inbound));
-        let copy = Copy::of(worker, filters, choice.rule, &head, &composed, client.ends());
+        let copy = Mirrored::of(worker, filters, choice.rule, &head, &composed, client.ends());
         let mut outgoing = Outgoing {
             head: composed,
             body: Pump::new(head.body, transfer, limits).at_most(plan.limits.request_body_bytes),
@@ -177,7 +181,8 @@ impl<'p> Forwarded<'p> {
             grpc: call,
         };
         if !bodyless {
-            outgoing.keep_body(head.body, rule, plan, idempotent, copy.is_some());
+            let is_copied = copy.as_ref().is_some_and(|copy| copy.keeps_body());
+            outgoing.keep_body(worker, head.body, rule, plan, idempotent, is_copied);
         }
         if let (Some(mut input), Arrived::Http1(length)) = (input, arrived) {
             input.consume(*length);
@@ -208,6 +213,12 @@ impl<'p> Forwarded<'p> {
     /// Whether the time has passed that the caller of a gRPC request gave it: that says nothing of an endpoint.
     pub(super) fn is_out_of_callers_time(&self, client: &Client) -> bool {
         self.outgoing.grpc.is_some_and(Call::is_bound_by_caller) && client.deadline.bound_passed()
+    }
+
+    /// Whether what has been read of it can be sent there, if none of it was sent yet.
+    pub(super) fn can_turn_to(&self, choice: &Choice, plan: &Plan) -> bool {
+        let protocol = |backend: BackendId| plan.backends[backend.index()].protocol;
+        protocol(choice.backend) == protocol(self.choice.backend) || self.outgoing.body.can_change_version()
     }
 
     /// Makes it ready to be tried again there, as `snapshot`, which it was made with, has it.
@@ -242,13 +253,23 @@ impl<'p> Forwarded<'p> {
 impl Outgoing<'_> {
     /// Keeps the body as it comes, where somebody may want it once more: the next attempt, stable in another version of
     /// HTTP, or who gets a copy. What may be sent again, its head does not join.
-    fn keep_body(&mut self, length: BodyLength, rule: &Rule, plan: &Plan, idempotent: bool, is_copied: bool) {
-        self.repeats = rule.retry.is_some() && idempotent && !self.upgrades && Replay::fits(length);
+    fn keep_body(
+        &mut self,
+        worker: &Worker,
+        length: BodyLength,
+        rule: &Rule,
+        plan: &Plan,
+        idempotent: bool,
+        is_copied: bool,
+    ) {
+        let repeats = rule.retry.is_some() && idempotent && !self.upgrades && Replay::fits(length);
         let turns = turns_to_other_version(plan, rule);
-        if self.repeats || turns || (is_copied && Replay::fits(length)) {
-            self.body.keep(Replay::new(length));
+        let place = (repeats || turns).then(|| Place::take(&worker.replays, MOST_KEPT)).flatten();
+        self.repeats = repeats && place.is_some();
+        self.joins &= place.is_none();
+        if place.is_some() || is_copied {
+            self.body.keep(Replay::new(length, place));
         }
-        self.joins &= !self.repeats && !turns;
     }
 }
 

@@ -64,9 +64,9 @@ impl Attempts<'_, '_> {
         if !held && (self.client.deadline.bound_passed() || !(unsent || unanswered)) {
             return None;
         }
-        // Stable's side may speak another version of HTTP: then what has been read is framed anew, and has to be here.
-        let outgoing = &self.request.outgoing;
-        let stable = stand_in(&self.current.snapshot, &self.request.choice).filter(|_| outgoing.body.can_rewind());
+        let (snapshot, outgoing) = (&self.current.snapshot, &self.request.outgoing);
+        let stable = stand_in(snapshot, &self.request.choice);
+        let stable = stable.filter(|stable| self.request.can_turn_to(stable, &snapshot.plan));
         if let Some(choice) = stable.filter(|_| unsent) {
             return Some(Again { choice, wait: None });
         }

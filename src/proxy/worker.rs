@@ -3,6 +3,7 @@
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::mirror::Copies;
 use super::per_client::{ClientKey, Held, PerClient};
 use crate::http::HeadLimits;
 use crate::net::proxy_protocol::Malformed;
@@ -56,8 +57,10 @@ pub(super) struct Worker {
     pub(super) buffers: Buffers,
     /// What bounds the requests that are tried again.
     pub(super) retries: RetryBudget,
-    /// Copies of requests that are under way.
-    pub(super) copies: Cell<u32>,
+    /// How many requests' bodies are kept, to be sent again.
+    pub(super) replays: Rc<Cell<u32>>,
+    /// Copies of requests for other backends.
+    pub(super) copies: Copies,
     /// The last connection has closed.
     pub(super) idle: Notify,
     /// What each client has, in all workers.
@@ -118,7 +121,8 @@ impl Worker {
             deadlines: Rc::default(),
             buffers: Buffers::default(),
             retries: RetryBudget::default(),
-            copies: Cell::new(0),
+            replays: Rc::default(),
+            copies: Copies::default(),
             idle: Notify::new(),
             clients,
             clock,

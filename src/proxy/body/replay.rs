@@ -5,6 +5,7 @@
 //! copy is answered, is read and forgotten.
 
 use super::super::buffer::Buffers;
+use super::super::place::Place;
 use super::{Pump, PumpError};
 use crate::http::{BodyLength, Transfer, Version};
 use crate::net::Stream;
@@ -20,6 +21,8 @@ pub(in crate::proxy) struct Replay {
     trailers: Vec<u8>,
     /// It was too long.
     lost: bool,
+    /// What it takes of the room for such.
+    _place: Option<Place>,
 }
 
 /// Why a body is not there in the end.
@@ -35,8 +38,8 @@ impl Replay {
     /// How much is kept at most, in bytes of content.
     pub(in crate::proxy) const MOST: usize = 64 << 10;
 
-    pub(in crate::proxy) fn new(length: BodyLength) -> Self {
-        Self { length, content: Vec::new(), trailers: Vec::new(), lost: false }
+    pub(in crate::proxy) fn new(length: BodyLength, place: Option<Place>) -> Self {
+        Self { length, content: Vec::new(), trailers: Vec::new(), lost: false, _place: place }
     }
 
     /// Whether a body of this length may be kept whole.
@@ -51,7 +54,7 @@ impl Replay {
     /// Keeps what has been read next; or nothing any more, if that is too much.
     pub(in crate::proxy) fn keep(&mut self, content: &[u8], trailers: &[u8]) {
         if self.lost || self.content.len() + content.len() > Self::MOST {
-            *self = Self { lost: true, ..Self::new(self.length) };
+            *self = Self { lost: true, ..Self::new(self.length, None) };
         } else {
             self.content.extend_from_slice(content);
             self.trailers.extend_from_slice(trailers);
@@ -78,6 +81,12 @@ impl Pump {
     /// Whether nothing of it has been accepted that is not kept, if there is anything to be kept at all.
     pub(in crate::proxy) fn can_rewind(&self) -> bool {
         self.replay.as_ref().is_none_or(|replay| replay.is_whole())
+    }
+
+    /// Whether it can go on to a sink of another version of HTTP, as long as nothing has been written.
+    pub(in crate::proxy) fn can_change_version(&self) -> bool {
+        let nothing = self.is_read() && self.buffer.is_none() && self.tail.is_empty();
+        self.replay.as_ref().map_or(nothing, |replay| replay.is_whole())
     }
 
     /// Begins anew for another sink, of this version: what has been accepted is framed and written again, and then the
@@ -148,7 +157,7 @@ mod tests {
     proptest! {
         #[test]
         fn all_of_a_body_is_kept_or_nothing(parts in proptest::collection::vec(0_usize..9_000, 0..20)) {
-            let mut replay = Replay::new(BodyLength::Chunked);
+            let mut replay = Replay::new(BodyLength::Chunked, None);
             let body: Vec<u8> = (0..parts.iter().sum()).map(|n: usize| u8::try_from(n % 251).unwrap()).collect();
             let mut rest = &body[..];
             for part in parts {

@@ -189,6 +189,33 @@ fn a_body_is_copied_whole_or_not_at_all() {
 }
 
 #[test]
+fn no_more_than_so_many_bodies_are_kept_at_a_time() {
+    const KEPT: usize = 256;
+    let (main, mirror) = (Backend::replying(OK), Backend::replying(OK));
+    let mut serin = mirroring(main.address(), mirror.address(), "");
+    let mut begun = Vec::new();
+    for number in 1..=KEPT + 4 {
+        let mut client = serin.client();
+        client.send("POST /shop HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+        eventually("it is on its way", || main.connections() == number);
+        begun.push(client);
+    }
+    for (number, client) in (1..).zip(&mut begun) {
+        client.send("world");
+        assert_eq!(client.response().status, 200);
+        // No more than may be under way at a time.
+        if number % 32 == 0 || number > KEPT as u64 {
+            await_copies(&serin, "answered", number.min(KEPT as u64));
+        }
+    }
+    await_copies(&serin, "overload", 4);
+    // There is room again.
+    all_are_answered(&mut begun[0], 1);
+    await_copies(&serin, "answered", KEPT as u64 + 2);
+    assert!(mirror.requests().iter().take(KEPT).all(|copy| copy.body == b"helloworld"));
+}
+
+#[test]
 fn a_request_that_breaks_off_is_not_copied() {
     let (main, mirror) = (Backend::replying(OK), Backend::replying(OK));
     let mut serin = mirroring(main.address(), mirror.address(), "");

@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 
 /// How long any one wait may take before the test fails. Nothing that works takes a tenth of it; a machine whose cores
 /// and disk others have taken does.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Waits until `holds`, looking every few milliseconds: what another process does can be seen, not awaited.
 #[track_caller]
