@@ -57,6 +57,10 @@ pub(super) struct Receiver<'a> {
     pub(super) client: &'a mut Stream,
 }
 
+/// How many interim responses one request may get: they are passed on at once, and for an HTTP/2 client nothing holds
+/// them up.
+const MOST_INTERIM: u8 = 100;
+
 /// A head as the client is sent it, and what follows it.
 struct Passed {
     head: ClientHead,
@@ -202,6 +206,10 @@ impl Receiver<'_> {
     fn take(&mut self, passed: Passed, rest: Buffer) -> Result<Taken, End> {
         let Passed { head, code, body, transfer, client_persists, upstream_persists } = passed;
         if code < 200 {
+            self.seen.interim = self.seen.interim.saturating_add(1);
+            if self.seen.interim > MOST_INTERIM {
+                return Err(End::BadResponse);
+            }
             self.seen.begun |= !matches!(head, ClientHead::Nothing);
             match head {
                 ClientHead::Lines(composed) => {

@@ -92,6 +92,8 @@ pub(super) struct Seen {
     pub(super) head_at: Option<Instant>,
     /// The response was over when its head had come: most are, and the clock is read once less.
     pub(super) came_whole: bool,
+    /// How many interim responses there were, a switch of protocols among them.
+    pub(super) interim: u8,
     /// An interim response may have gone to the client.
     pub(super) begun: bool,
     /// How long only the client was waited for.

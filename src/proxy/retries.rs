@@ -59,7 +59,8 @@ impl Attempts<'_, '_> {
     /// What follows a try that ended like this.
     pub(super) fn after(&mut self, tried: &Tried, seen: Seen) -> Option<Again> {
         let (unsent, held) = (tried.is_unsent(), matches!(tried, Tried::Held(_)));
-        let unanswered = matches!(tried, Tried::Exchange(End::Reset | End::HeadTimeout { bound: false }));
+        let unanswered =
+            matches!(tried, Tried::Exchange(End::Reset | End::BadResponse | End::HeadTimeout { bound: false }));
         // What is held cannot be passed on any more: the wait finds that there is no time left.
         if !held && (self.client.deadline.bound_passed() || !(unsent || unanswered)) {
             return None;

@@ -28,11 +28,12 @@ pub(super) fn pick<'p>(
             let is_new = |pool: &&Rc<Pool>| !tried.iter().any(|tried| Rc::ptr_eq(tried, pool));
             let takes = |pool: &&Rc<Pool>| !pool.endpoint().health.rests(now_ms) && is_new(pool);
             let awake = pools.iter().filter(takes).count();
+            let any_new = || match pools.iter().filter(is_new).count() {
+                0 => pools.get(draw(random, pools.len())),
+                new => pools.iter().filter(is_new).nth(draw(random, new)),
+            };
             if awake == 0 {
-                return match pools.iter().filter(is_new).count() {
-                    0 => pools.get(draw(random, pools.len())),
-                    new => pools.iter().filter(is_new).nth(draw(random, new)),
-                };
+                return any_new();
             }
             let nth = |n| pools.iter().filter(takes).nth(n);
             let (first, mut second) = (draw(random, awake), draw(random << 32, awake.max(2) - 1));
@@ -45,7 +46,8 @@ pub(super) fn pick<'p>(
                     None if second.pending() < first.pending() => second,
                     None => first,
                 }),
-                (first, _) => first,
+                // Other workers may have one rest since it was counted.
+                (first, second) => first.or(second).or_else(any_new),
             }
         }
     }
@@ -87,6 +89,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use std::net::SocketAddr;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     fn pools(count: u16) -> Vec<Rc<Pool>> {
         let counters = Arc::new(WorkerCounters::default());
@@ -150,5 +153,27 @@ mod tests {
             let picked = pick(&pools, &[], random, 10_000, Some(Duration::from_secs(10))).unwrap();
             prop_assert!(Rc::ptr_eq(picked, &pools[1]), "one pending at half the warmth is as much as two");
         }
+    }
+
+    /// Rest is all workers' business, and one that picks does not hold up the others.
+    #[test]
+    fn one_is_picked_whatever_happens_to_all_of_them_meanwhile() {
+        let pools = pools(3);
+        let endpoints: Vec<_> = pools.iter().map(|pool| pool.endpoint()).collect();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    for endpoint in &endpoints {
+                        (0..Health::FAILURES_TO_REST).for_each(|_| endpoint.health.connect_failed(0));
+                    }
+                    endpoints.iter().for_each(|endpoint| endpoint.health.connected());
+                }
+            });
+            let mut random = SmallRng::seed_from_u64(1);
+            let none = (0..300_000).filter(|_| pick(&pools, &[], random.next_u64(), 0, None).is_none()).count();
+            over.store(true, Relaxed);
+            assert_eq!(none, 0);
+        });
     }
 }

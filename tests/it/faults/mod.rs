@@ -1,8 +1,9 @@
 //! The fault campaign: endpoints that die, freeze, misbehave or are cut off, and clients that are too many or too slow,
 //! while other clients ask on and every one of their responses is checked.
 //!
-//! The promise is that nothing is lost but what was sent to the endpoint that broke, that what is not idempotent is never
-//! done twice, that nobody takes half a response for the whole, and that memory stays bounded. `just faults` runs all of
+//! The promise is that no idempotent request is lost while one endpoint lives, that of the others only what was sent to the
+//! endpoint that broke is lost and nothing is done twice, that nobody takes half a response for the whole, and that memory
+//! stays bounded. `just faults` runs all of
 //! it with larger numbers; either way the figures of each scenario end up in one table, `target/tmp/faults.md`.
 
 mod broken;
@@ -32,7 +33,7 @@ fn factor() -> usize {
     named.map_or(1, |factor| factor.parse().expect("SERIN_FAULTS_FACTOR is a whole number")).max(1)
 }
 
-/// One backend with these endpoints and settings (`health: {}, slowStart: 1s`) that gets everything.
+/// One backend with these endpoints and settings (`health: {}, slowStart: 1s`) that gets everything, and what fails again.
 fn backend(endpoints: impl IntoIterator<Item = SocketAddr>, settings: &str) -> String {
     let list: Vec<_> = endpoints.into_iter().map(|address| format!("\"{address}\"")).collect();
     let comma = if settings.is_empty() { "" } else { ", " };
@@ -42,7 +43,7 @@ fn backend(endpoints: impl IntoIterator<Item = SocketAddr>, settings: &str) -> S
 backends: [{{ name: shop, version: "1", endpoints: {{ static: [{list}] }}{comma}{settings} }}]
 routes:
   - name: web
-    rules: [{{ name: everyone, backendRefs: [{{ name: shop }}] }}]
+    rules: [{{ name: everyone, backendRefs: [{{ name: shop }}], retry: {{ attempts: 5, perTryTimeout: 300ms }} }}]
 "#
     )
 }

@@ -28,6 +28,18 @@ fn a_response_in_chunks_becomes_frames_and_its_trailers_follow() {
 }
 
 #[test]
+fn interim_responses_without_an_end_are_no_response() {
+    let (mut serin, _backend) = front(|conn| {
+        conn.request();
+        while conn.send("HTTP/1.1 103 Early Hints\r\n\r\n") {}
+    });
+    let mut client = FrameClient::connect(serin.address());
+    client.send(&Frame::get(1));
+    let answer = client.answer(1);
+    assert_eq!((answer.status, answer.interim.len(), answer.field("x-serin-reason")), (502, 100, Some("bad-response")));
+}
+
+#[test]
 fn a_requests_trailers_go_on_in_chunks() {
     let (mut serin, backend) = front(|conn| conn.reply_to_all("HTTP/1.1 204 No Content\r\n\r\n"));
     let mut client = FrameClient::connect(serin.address());
