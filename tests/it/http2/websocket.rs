@@ -2,6 +2,7 @@
 
 use crate::harness::frames::{self, DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS};
 use crate::harness::{Conn, Frame, FrameClient, eventually, front, front_with};
+use std::time::{Duration, Instant};
 
 fn connect(protocol: &str) -> Vec<(&str, &str)> {
     let [_, scheme, authority, _] = frames::request("", "");
@@ -128,4 +129,21 @@ fn a_tunnel_that_is_reset_or_idle_ends_on_both_sides() {
         eventually("the tunnel is over", || serin.count("serin_tunnels", &[]) == 0);
     }
     eventually("nothing is open", || serin.count("serin_connections", &[("side", "upstream")]) == 0);
+}
+
+#[test]
+fn the_requests_own_time_is_over_with_the_switch() {
+    let (mut serin, _backend) = front_with("timeouts: { request: 300ms }", echo);
+    let mut client = FrameClient::connect(serin.address());
+    client.send(&Frame::headers(1, &connect("websocket"), false));
+    assert_eq!(hear(&mut client, 2), b"hi");
+    // A request's deadline passes up to two ticks late.
+    let until = Instant::now() + Duration::from_millis(900);
+    let mut heard = 2;
+    while Instant::now() < until {
+        client.send(&Frame::data(1, *b"still here", false));
+        assert_eq!(hear(&mut client, 10), b"still here", "after {heard} bytes");
+        heard += 10;
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
