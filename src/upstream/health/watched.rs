@@ -93,8 +93,7 @@ impl Watched {
             let served = kept.is_some();
             let mut member = kept.unwrap_or_else(|| Member::new(endpoint.clone(), now_ms));
             // It may have to be spoken to in another way from now on.
-            member.endpoint.tls.clone_from(&endpoint.tls);
-            member.endpoint.protocol = endpoint.protocol;
+            member.endpoint.clone_from(endpoint);
             member.check = settings
                 .health
                 .as_ref()

@@ -125,6 +125,18 @@ fn a_reload_that_turns_it_on_leaves_no_connection_without_a_header_in_use() {
 }
 
 #[test]
+fn health_checks_follow_a_reload_that_turns_it_on() {
+    let (backend, told) = told_in("v1");
+    let health = "health: { path: /healthz, interval: 100ms }";
+    let mut serin = Serin::start(&everything_to(backend.address()));
+    serin.reload(&telling(backend.address(), &format!("proxyProtocol: v1, {health}")));
+    eventually("it is asked twice behind a header", || told.lock().unwrap().len() >= 2);
+    for (header, _, path) in told.lock().unwrap().iter() {
+        assert_eq!((header.as_slice(), path.as_str()), (&b"PROXY UNKNOWN"[..], "/healthz"));
+    }
+}
+
+#[test]
 fn an_address_is_passed_on_through_two_proxies() {
     for version in ["v1", "v2"] {
         let (backend, told) = told_in(version);
