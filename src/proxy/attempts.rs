@@ -220,7 +220,7 @@ impl<'a, 'p> Attempts<'a, 'p> {
             // 9.2.2).
             let stale = match end {
                 End::Unsent => true,
-                End::Reset => lease.reused() && self.request.replayable,
+                End::Reset => self.request.replayable && seen.interim == 0,
                 _ => false,
             };
             if stale && lease.reused() {

@@ -247,6 +247,22 @@ fn a_request_is_sent_again_once_and_no_more() {
 }
 
 #[test]
+fn a_connection_on_which_an_interim_response_came_was_not_stale() {
+    let (mut serin, backend) = front(|conn| {
+        if conn.request().is_some() && conn.reply("ok") && conn.request().is_some() {
+            conn.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+        }
+    });
+    let mut client = serin.client();
+    assert_eq!(client.get("/1").text(), "ok");
+    client.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n");
+    assert_eq!(client.head().0, 103);
+    assert_explained(&client.response(), &[502]);
+    assert_eq!(backend.requests().len(), 2);
+    serin.await_count("serin_failures_total", &[("cause", "reset")], 1);
+}
+
+#[test]
 fn a_post_that_was_sent_is_never_sent_again() {
     let (mut serin, backend) = front(|conn| {
         if conn.request().is_some() && conn.reply("ok") {
