@@ -217,13 +217,15 @@ impl<'a, 'p> Attempts<'a, 'p> {
             };
             // A connection that the backend closed while it was idle is no answer: the request is sent once more on
             // another one, if none of it was taken, or if doing it twice is the same as doing it once (RFC 9110 section
-            // 9.2.2).
+            // 9.2.2). In that case it is the last one that is not its own: what brings down whoever reads it is not to
+            // be read on every connection that there is.
             let stale = match end {
                 End::Unsent => true,
                 End::Reset => self.request.replayable && seen.interim == 0,
                 _ => false,
             };
             if stale && lease.reused() {
+                self.request.needs_new |= end == End::Reset;
                 self.retries.shard.record_retry();
                 continue;
             }
@@ -301,7 +303,9 @@ async fn lease(
             None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
         };
     }
-    if let Some(lease) = pool.reuse(!request.replayable, || client.ends()) {
+    if !request.needs_new
+        && let Some(lease) = pool.reuse(!request.replayable, || client.ends())
+    {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };

@@ -44,6 +44,8 @@ pub(super) struct Forwarded<'p> {
     copy: Option<Rc<Mirrored>>,
     /// Sending it twice does what sending it once does, and there is no body that would have to be kept for that.
     pub(super) replayable: bool,
+    /// It was lost on a connection that was idle before; no other such one gets it.
+    pub(super) needs_new: bool,
 }
 
 /// A request that gets no backend.
@@ -193,7 +195,7 @@ impl<'p> Forwarded<'p> {
                 asked,
             })?;
         }
-        Ok(Self { choice, outgoing, stand_in_head, copy, replayable: idempotent && bodyless })
+        Ok(Self { choice, outgoing, stand_in_head, copy, replayable: idempotent && bodyless, needs_new: false })
     }
 
     /// Sends the copy of a request without a body, which is whole as it comes.

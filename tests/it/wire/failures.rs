@@ -3,7 +3,7 @@
 use crate::harness::{Backend, Response, Serin, Service, eventually, everything_to, free_address, front, front_with};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 /// A rule whose one backend has these endpoints.
 fn endpoints(addresses: &[SocketAddr]) -> String {
@@ -244,6 +244,38 @@ fn a_request_is_sent_again_once_and_no_more() {
     assert_eq!(client.get("/1").text(), "ok");
     assert_explained(&client.get("/2"), &[502]);
     assert_eq!(backend.requests().len(), 3, "once on the stale connection, once on a fresh one");
+}
+
+/// One worker's idle connections: as many as there are requests under way at the same time.
+fn warm(serin: &mut Serin, backend: &Backend, open: &AtomicBool, count: usize) {
+    let mut clients: Vec<_> = (0..count).map(|_| serin.client()).collect();
+    clients.iter_mut().for_each(|client| client.send("GET /warm HTTP/1.1\r\nHost: t\r\n\r\n"));
+    eventually("each has a connection", || backend.connections() == count);
+    open.store(true, SeqCst);
+    clients.iter_mut().for_each(|client| assert_eq!(client.response().text(), "ok"));
+}
+
+#[test]
+fn nor_is_it_once_on_every_idle_connection() {
+    const IDLE: usize = 5;
+    let open = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&open);
+    let backend = Backend::start(move |conn| {
+        while let Some(request) = conn.request() {
+            eventually("all are there", || theirs.load(SeqCst));
+            if request.target() != "/warm" || !conn.reply("ok") {
+                // What brings down whoever reads it.
+                return;
+            }
+        }
+    });
+    let mut serin = Serin::start_with(&everything_to(backend.address()), &["--workers", "1"], &[]);
+    warm(&mut serin, &backend, &open, IDLE);
+    assert_explained(&serin.client().get("/poison"), &[502]);
+    let sent = backend.requests().iter().filter(|request| request.target() == "/poison").count();
+    assert_eq!(sent, 2, "once on a connection that may have been stale, once on a fresh one");
+    assert_eq!(serin.count("serin_retries_total", &[]), 1);
+    serin.await_count("serin_failures_total", &[("cause", "reset")], 1);
 }
 
 #[test]
