@@ -254,7 +254,7 @@ impl<'p> Forwarded<'p> {
 
 impl Outgoing<'_> {
     /// Keeps the body as it comes, where somebody may want it once more: the next attempt, stable in another version of
-    /// HTTP, or who gets a copy. What may be sent again, its head does not join.
+    /// HTTP, or who gets a copy. What may be sent again, or in another version, its head does not join.
     fn keep_body(
         &mut self,
         worker: &Worker,
@@ -268,7 +268,7 @@ impl Outgoing<'_> {
         let turns = turns_to_other_version(plan, rule);
         let place = (repeats || turns).then(|| Place::take(&worker.replays, MOST_KEPT)).flatten();
         self.repeats = repeats && place.is_some();
-        self.joins &= place.is_none();
+        self.joins &= place.is_none() && !turns;
         if place.is_some() || is_copied {
             self.body.keep(Replay::new(length, place));
         }

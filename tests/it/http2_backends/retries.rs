@@ -1,7 +1,7 @@
 //! Requests that are tried again over HTTP/2, and by stable in another version of HTTP than its canary's.
 
 use super::peer::{Call, Peer, response, send_all};
-use crate::harness::{Backend, Serin};
+use crate::harness::{Backend, Serin, eventually};
 use std::net::{SocketAddr, TcpListener};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -114,4 +114,34 @@ fn a_stream_whose_response_is_held_back_costs_no_connection_and_is_tried_again()
         }
     }
     assert_eq!((backend.requests(), backend.connections()), (12, 1));
+}
+
+#[test]
+fn stable_takes_over_in_its_own_version_though_no_more_bodies_are_kept_for_another_try() {
+    const KEPT: usize = 256;
+    let (stable, mirror) = (echo(), Backend::replying(OK));
+    let holds = Backend::start(|conn| drop((conn.head(), conn.await_close())));
+    let filter = "filters: [{ type: RequestMirror, requestMirror: { backendRef: { name: mirror } } }]";
+    let config = config((stable.address(), "http2"), (closed_port(), "http1"), filter);
+    let backend = |name: &str, address| {
+        format!("  - {{ name: {name}, version: \"1\", endpoints: {{ static: [\"{address}\"] }} }}\n")
+    };
+    let others = backend("holds", holds.address()) + &backend("mirror", mirror.address());
+    let rule =
+        "      - { name: held, matches: [{ path: { value: /held } }], retry: {}, backendRefs: [{ name: holds }] }";
+    let config = config.replace("routes:", &format!("{others}routes:")).replace("rules:", &format!("rules:\n{rule}"));
+    let mut serin = Serin::start_with(&config, &["--workers", "1"], &[]);
+    let mut held: Vec<_> = (0..KEPT).map(|_| serin.client()).collect();
+    for client in &mut held {
+        client.send("PUT /held HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nhello");
+    }
+    eventually("all are on their way", || holds.connections() == KEPT);
+    let mut client = serin.client();
+    for request in requests("POST") {
+        client.send(request);
+        let response = client.response();
+        assert_eq!((response.status, response.text().as_str()), (200, BODY));
+    }
+    mirror.await_requests(2);
+    assert!(mirror.requests().iter().all(|copy| copy.body == BODY.as_bytes()));
 }
