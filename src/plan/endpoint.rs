@@ -71,6 +71,7 @@ impl Protocol {
 #[derive(Debug, Default)]
 pub struct Health {
     failures_in_a_row: AtomicU32,
+    rests_in_a_row: AtomicU32,
     rests_until_ms: AtomicU64,
     failed_requests_in_a_row: AtomicU32,
     struck: AtomicBool,
@@ -84,14 +85,21 @@ impl Health {
     const FIRST_REST: Duration = Duration::from_secs(1);
     const LONGEST_REST: Duration = Duration::from_secs(60);
 
-    /// A connect failed at `now_ms` (milliseconds on the process's own monotonic clock). From the third in a row on
-    /// the endpoint rests for 1 s, doubled by each further one, up to 60 s.
+    /// A connect failed at `now_ms` (milliseconds on the process's own monotonic clock). The third in a row rests the
+    /// endpoint for 1 s, and each further one that finds it rested for twice as long, up to 60 s. What fails meanwhile
+    /// was on its way already: under load those are many, and all of them are one and the same failure.
     pub fn connect_failed(&self, now_ms: u64) {
         let failures = self.failures_in_a_row.fetch_add(1, Relaxed).saturating_add(1);
-        if let Some(doublings) = failures.checked_sub(Self::FAILURES_TO_REST) {
-            let rest = Self::FIRST_REST.saturating_mul(1 << doublings.min(6)).min(Self::LONGEST_REST);
-            let rest_ms = u64::try_from(rest.as_millis()).expect("at most 60,000");
-            self.rests_until_ms.store(now_ms + rest_ms, Relaxed);
+        let until_ms = self.rests_until_ms.load(Relaxed);
+        if failures < Self::FAILURES_TO_REST || until_ms > now_ms {
+            return;
+        }
+        let doublings = self.rests_in_a_row.load(Relaxed).min(6);
+        let rest = Self::FIRST_REST.saturating_mul(1 << doublings).min(Self::LONGEST_REST);
+        let rest_ms = u64::try_from(rest.as_millis()).expect("at most 60,000");
+        // One of those who see it at the same moment has it rest.
+        if self.rests_until_ms.compare_exchange(until_ms, now_ms + rest_ms, Relaxed, Relaxed).is_ok() {
+            self.rests_in_a_row.fetch_add(1, Relaxed);
         }
     }
 
@@ -99,6 +107,7 @@ impl Health {
     pub fn connected(&self) {
         if self.failures_in_a_row.load(Relaxed) != 0 {
             self.failures_in_a_row.store(0, Relaxed);
+            self.rests_in_a_row.store(0, Relaxed);
             self.rests_until_ms.store(0, Relaxed);
         }
     }
@@ -181,21 +190,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_third_failure_in_a_row_rests_it_and_each_further_one_twice_as_long() {
+    fn the_third_failure_in_a_row_rests_it_and_each_further_one_behind_a_rest_twice_as_long() {
         let health = Health::default();
         health.connect_failed(0);
         health.connect_failed(0);
         assert!(!health.rests(0));
+        let mut now_ms = 0;
         for (failure, rest_ms) in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000].iter().enumerate() {
-            health.connect_failed(0);
+            health.connect_failed(now_ms);
             assert!(health.refuses() && health.refuses_still() == (failure > 0), "failure {failure}");
-            assert!(health.rests(rest_ms - 1), "failure {failure}");
-            assert!(!health.rests(*rest_ms), "failure {failure}");
+            assert!(health.rests(now_ms + rest_ms - 1), "failure {failure}");
+            now_ms += rest_ms;
+            assert!(!health.rests(now_ms), "failure {failure}");
         }
         health.connected();
         assert!(!health.rests(0));
         health.connect_failed(0);
         assert!(!health.rests(0), "the count starts anew");
+        health.connect_failed(0);
+        health.connect_failed(0);
+        assert!(health.rests(999) && !health.rests(1_000), "and so do the rests");
+    }
+
+    #[test]
+    fn connects_that_fail_together_rest_it_as_one_does() {
+        let health = Health::default();
+        for n in 0..100 {
+            health.connect_failed(n);
+        }
+        assert!(health.rests(1_001) && !health.rests(1_002));
+        let workers_at_once = || (0..4).for_each(|_| health.connect_failed(1_002));
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(workers_at_once))));
+        assert!(health.rests(3_001) && !health.rests(3_002), "twice as long, however many saw it");
     }
 
     #[test]
