@@ -103,3 +103,26 @@ fn pipelined_requests_stay_in_their_order_behind_one_that_is_sent_again() {
         .collect();
     assert_eq!(seen, expected);
 }
+
+#[test]
+fn a_client_that_waits_for_a_100_is_asked_by_whoever_takes_its_body() {
+    for refusal in ["", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"] {
+        let backend = Backend::start(move |conn| {
+            let Some(head) = conn.head() else { return };
+            if conn.number == 0 {
+                conn.send(refusal);
+            } else if conn.send("HTTP/1.1 100 Continue\r\n\r\n") && conn.rest_of(head).is_some() {
+                conn.send(OK);
+            }
+        });
+        let mut serin = Serin::start(&rule(&[backend.address()], "retry: { codes: [503], backoff: 1ms }"));
+        let mut client = serin.client();
+        client.send("PUT /x HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(client.head().0, 100, "{refusal:?}");
+        client.send("hello");
+        assert_eq!(client.response().text(), "ok");
+        assert_eq!((backend.only_request().body.as_slice(), backend.connections()), (&b"hello"[..], 2));
+        client.send("PUT /y HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nworld");
+        assert_eq!(client.response().text(), "ok", "the client's connection goes on");
+    }
+}
