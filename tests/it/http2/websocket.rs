@@ -112,6 +112,22 @@ fn other_protocols_are_not_connected_to() {
     assert_eq!(backend.connections(), 0);
 }
 
+/// What it would announce, the backend would take from the next request on its connection.
+#[test]
+fn an_extended_connect_announces_no_content() {
+    let (mut serin, backend) = front(|conn| conn.reply_to_all("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"));
+    let mut client = FrameClient::connect(serin.address());
+    for (stream, length) in [(1, "0"), (3, "40")] {
+        let fields = [&connect("websocket")[..], &[("content-length", length)]].concat();
+        client.send(&Frame::headers(stream, &fields, false));
+        let answer = client.answer(stream);
+        assert_eq!((answer.status, answer.reset), (0, Some(frames::PROTOCOL_ERROR)), "{length}");
+    }
+    client.send(&Frame::headers(5, &connect("websocket"), false));
+    assert_eq!(client.answer(5).status, 404);
+    assert_eq!(backend.only_request().head.one("content-length"), None);
+}
+
 #[test]
 fn a_tunnel_that_is_reset_or_idle_ends_on_both_sides() {
     let (mut serin, _backend) = front_with("timeouts: { tunnelIdle: 300ms }", echo);
