@@ -354,7 +354,9 @@ fn version_refusal(bytes: &[u8]) -> Refusal {
 /// looked for where lines can end alone, at the beginnings of the next ones.
 fn has_bare_line_feed(head: &[u8], fields: FieldLines<'_, '_>) -> bool {
     let begins = |line: &httparse::Header<'_>| line.name.as_ptr().addr() - head.as_ptr().addr();
-    !head.ends_with(b"\r\n\r\n") || fields.0.iter().any(|line| !head[..begins(line)].ends_with(b"\r\n"))
+    // Where a line begins, another one has ended.
+    let alone = |begins: usize| begins < 2 || head[begins - 2] != b'\r';
+    !head.ends_with(b"\r\n\r\n") || fields.0.iter().any(|line| alone(begins(line)))
 }
 
 /// Digits alone (RFC 9110 section 8.6).
