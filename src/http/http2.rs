@@ -45,6 +45,11 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             return Err(Refusal::HeadTooLarge);
         }
         let facts = Facts::of_request(fields, Version::Http2)?;
+        // As a GET it has no content. A backend that does not switch would wait for as much as is announced, and take the
+        // next request on its connection, somebody else's, for that.
+        if key.is_some() && facts.content_length.is_some() {
+            return Err(Refusal::Malformed);
+        }
         let authority = authority(parts, facts.host)?;
         Ok(Self {
             method,

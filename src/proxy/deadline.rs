@@ -23,6 +23,9 @@ pub(super) struct Deadlines {
     now: Cell<u64>,
     registered: Cell<u32>,
     entries: RefCell<Slab<Entry>>,
+    /// Entries that are given up, and under which the wheel still looks at something. Some of them it may have removed
+    /// since.
+    spare: RefCell<Vec<Due>>,
     /// The keys of the entries to be looked at, by the tick at which that is due.
     wheel: RefCell<Box<[Vec<Due>]>>,
 }
@@ -36,6 +39,8 @@ struct Entry {
     /// Tells this entry from one that had the same key before.
     serial: u32,
     waker: Option<Waker>,
+    /// It is nobody's.
+    is_spare: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,19 +65,38 @@ pub(super) struct Deadline {
 impl Default for Deadlines {
     fn default() -> Self {
         let wheel = RefCell::new(vec![Vec::new(); SLOTS].into());
-        Self { now: Cell::new(0), registered: Cell::new(0), entries: RefCell::default(), wheel }
+        let (entries, spare) = (RefCell::default(), RefCell::default());
+        Self { now: Cell::new(0), registered: Cell::new(0), entries, spare, wheel }
     }
 }
 
 impl Deadlines {
     /// A deadline that is not set.
+    ///
+    /// One that was given up is taken over, with its place in the wheel: an HTTP/2 request has a deadline of its own, and
+    /// would otherwise leave something to look at for as long as it might have taken.
     pub(super) fn register(self: &Rc<Self>) -> Deadline {
-        let mut entries = self.entries.borrow_mut();
-        let serial = self.registered.get();
-        self.registered.set(serial.wrapping_add(1));
-        let key = entries.insert(Entry { due: NEVER, looked_at: NEVER, serial, waker: None });
+        let key = self.take_spare().unwrap_or_else(|| {
+            let serial = self.registered.get();
+            self.registered.set(serial.wrapping_add(1));
+            let entry = Entry { due: NEVER, looked_at: NEVER, serial, waker: None, is_spare: false };
+            self.entries.borrow_mut().insert(entry)
+        });
         let never = || Cell::new(NEVER);
         Deadline { deadlines: Rc::clone(self), key, request: never(), attempt: never(), bound: never() }
+    }
+
+    /// Takes the spare entry that was given up last, and that the wheel has not removed since.
+    fn take_spare(&self) -> Option<usize> {
+        let (mut entries, mut spare) = (self.entries.borrow_mut(), self.spare.borrow_mut());
+        loop {
+            let Due { key, serial } = spare.pop()?;
+            let entry = entries.get_mut(key as usize).filter(|entry| entry.is_spare && entry.serial == serial);
+            if let Some(entry) = entry {
+                entry.is_spare = false;
+                return Some(key as usize);
+            }
+        }
     }
 
     /// Moves the wheel on to tick `now`, and wakes whoever's deadline has passed.
@@ -95,7 +119,9 @@ impl Deadlines {
             if entry.looked_at != now {
                 continue;
             }
-            if entry.due > now {
+            if entry.is_spare {
+                entries.remove(seen.key as usize);
+            } else if entry.due > now {
                 entry.look_again(*seen, now, &mut wheel);
             } else {
                 entry.looked_at = NEVER;
@@ -155,8 +181,7 @@ impl Deadline {
         let entry = &mut entries[self.key];
         entry.due = due;
         if due < entry.looked_at {
-            let key = u32::try_from(self.key).expect("fewer connections than 2^32");
-            let due = Due { key, serial: entry.serial };
+            let due = Due { key: key_of(self.key), serial: entry.serial };
             entry.look_again(due, now, &mut self.deadlines.wheel.borrow_mut());
         }
     }
@@ -211,8 +236,20 @@ impl Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.deadlines.entries.borrow_mut().remove(self.key);
+        let mut entries = self.deadlines.entries.borrow_mut();
+        let entry = &mut entries[self.key];
+        if entry.looked_at == NEVER {
+            entries.remove(self.key);
+            return;
+        }
+        (entry.due, entry.waker, entry.is_spare) = (NEVER, None, true);
+        let due = Due { key: key_of(self.key), serial: entry.serial };
+        self.deadlines.spare.borrow_mut().push(due);
     }
+}
+
+fn key_of(key: usize) -> u32 {
+    u32::try_from(key).expect("fewer connections than 2^32")
 }
 
 /// One tick more than the length, since the current tick is partly over.
@@ -228,107 +265,5 @@ fn slot_of(tick: u64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const fn ticks(count: u32) -> Duration {
-        Duration::from_millis(100 * count as u64)
-    }
-
-    #[test]
-    fn a_deadline_passes_after_its_length_and_at_most_two_ticks_late() {
-        let deadlines = Rc::new(Deadlines::default());
-        let deadline = deadlines.register();
-        deadline.set(Some(ticks(3)));
-        deadlines.advance(3);
-        assert!(!deadline.passed());
-        deadlines.advance(4);
-        assert!(deadline.passed());
-    }
-
-    #[test]
-    fn a_bound_holds_whatever_is_set() {
-        let deadlines = Rc::new(Deadlines::default());
-        let deadline = deadlines.register();
-        deadline.bound(Some(ticks(1)));
-        deadline.set(None);
-        deadlines.advance(2);
-        assert!(deadline.passed() && deadline.bound_passed());
-        deadline.bound(None);
-        deadline.set(None);
-        assert!(!deadline.passed());
-    }
-
-    #[test]
-    fn an_attempt_has_bounds_within_the_requests() {
-        let deadlines = Rc::new(Deadlines::default());
-        let deadline = deadlines.register();
-        deadline.bound(Some(ticks(9)));
-        let passed_at = |now, deadline: &Deadline| {
-            deadline.set(None);
-            deadlines.advance(now);
-            deadline.passed()
-        };
-        deadline.bound_attempt(Some(ticks(1)), Some(ticks(4)));
-        assert!(passed_at(2, &deadline) && deadline.attempt_passed() && !deadline.bound_passed());
-        deadline.head_came();
-        assert!(!passed_at(4, &deadline) && passed_at(5, &deadline) && !deadline.bound_passed());
-        deadline.bound_attempt(Some(ticks(7)), None);
-        assert!(!passed_at(9, &deadline), "a second attempt does not inherit the first one's");
-        assert!(passed_at(10, &deadline) && deadline.bound_passed(), "and the request's holds for it");
-    }
-
-    #[test]
-    fn a_deadline_that_is_set_when_the_bound_has_passed_does_not_undo_later_ones() {
-        let (waker, woken) = futures_waker();
-        let deadlines = Rc::new(Deadlines::default());
-        let deadline = deadlines.register();
-        deadline.watch(&Context::from_waker(&waker));
-        let woken = || woken.swap(false, std::sync::atomic::Ordering::SeqCst);
-        deadline.bound(Some(ticks(1)));
-        deadlines.advance(5);
-        deadline.set(Some(ticks(10)));
-        assert!(deadline.passed());
-        deadlines.advance(6);
-        assert!(woken(), "whoever waits for it is told");
-        deadline.bound(None);
-        deadline.set(Some(ticks(10)));
-        deadlines.advance(16);
-        assert!(!deadline.passed() && !woken());
-        deadlines.advance(17);
-        assert!(deadline.passed() && woken());
-    }
-
-    proptest! {
-        /// The wheel wakes a task exactly when the deadline in force has passed, in whatever way it was moved.
-        #[test]
-        fn whoever_is_due_is_woken(moves in proptest::collection::vec((0_u32..3_000, 1_u64..400), 1..40)) {
-            let (waker, woken) = futures_waker();
-            let deadlines = Rc::new(Deadlines::default());
-            let deadline = deadlines.register();
-            deadline.watch(&Context::from_waker(&waker));
-            let mut now = 0;
-            for (length, steps) in moves {
-                deadline.set(Some(ticks(length)));
-                let due = now + u64::from(length) + 1;
-                woken.store(false, std::sync::atomic::Ordering::SeqCst);
-                now += steps;
-                deadlines.advance(now);
-                prop_assert_eq!(deadline.passed(), due <= now);
-                prop_assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), due <= now);
-            }
-        }
-    }
-
-    fn futures_waker() -> (Waker, std::sync::Arc<std::sync::atomic::AtomicBool>) {
-        struct Flag(std::sync::Arc<std::sync::atomic::AtomicBool>);
-        impl std::task::Wake for Flag {
-            fn wake(self: std::sync::Arc<Self>) {
-                self.0.store(true, std::sync::atomic::Ordering::SeqCst);
-            }
-        }
-        let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        (Waker::from(std::sync::Arc::new(Flag(std::sync::Arc::clone(&flag)))), flag)
-    }
-}
+#[path = "deadline_tests.rs"]
+mod tests;

@@ -47,6 +47,8 @@ pub(super) async fn forward(worker: &Rc<Worker>, client: &mut Client, arrived: A
         None if asked == Asked::Grpc => end_grpc(client, outcome),
         None => outcome.next,
         Some(reason) => {
+            // What says that the request's time is over has a time of its own.
+            client.deadline.bound(None);
             let close = !matches!(outcome.next, Next::Request);
             let changes = request.outgoing.changes;
             let begun = client.begin(worker, &Reply::new(reason, asked, &worker.date(), changes), close);

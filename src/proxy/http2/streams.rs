@@ -61,6 +61,7 @@ impl Streams {
             let begun_ms = worker.now_ms();
             client.deadline.watch_here().await;
             let mut next = forward(&worker, &mut client, arrived).await;
+            // The request's time bounds neither a tunnel nor the wait for a client that is still sending.
             client.deadline.bound(None);
             if let Next::Tunnel(tunnel) = next {
                 next = tunnel.carry(&worker, &mut client).await;

@@ -1,5 +1,6 @@
 //! One HTTP/2 connection: how it is opened, and the task that moves its frames.
 
+use super::pings::{Look, Pings};
 use super::{MAX_STREAMS, Terms};
 use crate::net::{Http2, Metered, Stream, Traffic};
 use crate::plan::Endpoint;
@@ -31,7 +32,8 @@ const SMALL_FRAMES: usize = 32 << 20;
 const SEND_BUFFER: usize = 64 << 10;
 /// No peer says this: the limit of a connection whose peer has not said it yet.
 const UNSAID: usize = usize::MAX - 1;
-/// A peer that is silent for this long while it has requests is asked whether it is there, and given as long to answer.
+/// A peer that is silent for this long while it has requests may be asked whether it is there, and is given as long to
+/// answer.
 const SILENCE: Duration = Duration::from_secs(10);
 
 type Frames = client::Connection<Metered, Bytes>;
@@ -46,6 +48,8 @@ pub(super) struct Connection {
     wear: Cell<Wear>,
     streams: Cell<usize>,
     used_ms: Cell<u64>,
+    /// How many requests have ended well.
+    ended: Cell<u64>,
 }
 
 /// A connection on which both sides have said their settings, and nothing else moves yet.
@@ -122,6 +126,7 @@ impl Established {
             wear: Cell::new(Wear::new(now_ms)),
             streams: Cell::new(0),
             used_ms: Cell::new(now_ms),
+            ended: Cell::new(0),
         });
         let carries = Rc::downgrade(&connection);
         tokio::task::spawn_local(async move {
@@ -134,21 +139,22 @@ impl Established {
 
 /// Moves frames until the connection is over, or its peer answers no more.
 async fn run(mut frames: Frames, traffic: Arc<Traffic>, carries: Weak<Connection>, silence: Duration) {
-    let mut pings = frames.ping_pong().expect("nobody else has asked for it");
+    let mut ping_pong = frames.ping_pong().expect("nobody else has asked for it");
     let mut ticks = interval(silence);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut asked = false;
+    let (mut pings, mut ended) = (Pings::new(), 0);
     let mut frames = pin!(frames);
     let over = poll_fn(|cx| {
         while ticks.poll_tick(cx).is_ready() {
             // One that nobody uses any more is on its way out, and is not to wait for ever for its peer.
-            let is_busy = carries.upgrade().is_none_or(|connection| connection.streams() > 0);
-            if traffic.take_heard() || !is_busy {
-                asked = false;
-            } else if asked {
-                return Poll::Ready(Err("it has not answered a PING"));
-            } else {
-                asked = ask(&mut pings);
+            let mut is_busy = true;
+            if let Some(connection) = carries.upgrade() {
+                (is_busy, ended) = (connection.streams() > 0, connection.ended.get());
+            }
+            match pings.look(traffic.take_heard(), is_busy, ended) {
+                Look::Wait => {}
+                Look::Ask => ask(&mut ping_pong),
+                Look::GiveUp => return Poll::Ready(Err("it has not answered a PING")),
             }
         }
         frames.as_mut().poll(cx).map(Ok)
@@ -162,9 +168,10 @@ async fn run(mut frames: Frames, traffic: Arc<Traffic>, carries: Weak<Connection
 }
 
 /// Sends a `PING`. The answer to the last one, if it came, counts as something heard already.
-fn ask(pings: &mut PingPong) -> bool {
-    let _ = pings.poll_pong(&mut Context::from_waker(Waker::noop()));
-    pings.send_ping(Ping::opaque()).is_ok()
+fn ask(ping_pong: &mut PingPong) {
+    let _ = ping_pong.poll_pong(&mut Context::from_waker(Waker::noop()));
+    // One that is still unanswered is waited for like another one.
+    let _ = ping_pong.send_ping(Ping::opaque());
 }
 
 impl Connection {
@@ -191,8 +198,10 @@ impl Connection {
         self.used_ms.get()
     }
 
-    pub(super) fn used(&self, now_ms: u64) {
+    /// A request has ended well.
+    pub(super) fn ended_well(&self, now_ms: u64) {
         self.used_ms.set(now_ms);
+        self.ended.set(self.ended.get() + 1);
     }
 
     /// Whether it takes streams: it is not broken, and the peer has not told it to go.
@@ -208,7 +217,7 @@ impl Connection {
         }
         self.streams.set(self.streams.get() + 1);
         self.wear.set(self.wear.get().and_a_request());
-        self.used(now_ms);
+        self.used_ms.set(now_ms);
         let traffic = Arc::clone(&self.traffic);
         Some(Stream::Http2(Box::new(Http2::idle(requests, traffic, self.local, self.secure))))
     }

@@ -10,6 +10,7 @@
 //! its streams is over.
 
 mod connection;
+mod pings;
 #[cfg(test)]
 mod tests;
 
@@ -164,7 +165,7 @@ impl Taken {
 
     /// The exchange is over, as it should be.
     pub(super) fn ended_well(&self, now_ms: u64) {
-        self.0.used(now_ms);
+        self.0.ended_well(now_ms);
     }
 }
 

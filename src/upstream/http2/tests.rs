@@ -37,7 +37,8 @@ async fn next(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     Some((head[3], payload))
 }
 
-/// A peer that has a request and says nothing more is asked whether it is there; one that answers is believed once more.
+/// A peer that has a request and says nothing more is asked whether it is there; one that answers is believed, until it
+/// has answered a request as well and is silent again.
 #[tokio::test]
 async fn a_peer_that_answers_no_ping_is_given_up() {
     LocalSet::new()
@@ -47,6 +48,7 @@ async fn a_peer_that_answers_no_ping_is_given_up() {
             let connection = established.start(guard, 0, Duration::from_secs(1));
             let Some(Stream::Http2(mut stream)) = connection.stream(0) else { panic!("it is whole") };
             stream.send_request(Request::get("http://a/").body(()).unwrap(), true).unwrap();
+            let asked = Rc::clone(&connection);
             let peer = tokio::task::spawn_local(async move {
                 let mut pings = 0;
                 while let Some((kind, payload)) = next(&mut peer).await {
@@ -55,6 +57,7 @@ async fn a_peer_that_answers_no_ping_is_given_up() {
                         if pings == 1 {
                             let answer = [&[0, 0, 8, PING, 1, 0, 0, 0, 0], &payload[..]].concat();
                             peer.write_all(&answer).await.unwrap();
+                            asked.ended_well(0);
                         }
                     }
                 }

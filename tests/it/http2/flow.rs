@@ -143,3 +143,23 @@ fn a_slow_client_of_a_streams_backend_is_served_at_its_own_pace() {
     assert!(answer.frames.iter().all(|&length| length <= 16 << 10));
     eventually("it is counted", || serin.count("serin_requests_total", &[("code", "200")]) == 1);
 }
+
+/// Its window is shut while the request's time passes, which is over when it opens.
+#[test]
+fn what_says_that_the_time_is_over_waits_for_the_clients_window() {
+    let (mut serin, _backend) = front_with("timeouts: { request: 300ms }", |conn| {
+        conn.request();
+        conn.await_close();
+    });
+    let mut client = settled(&mut serin, &[(4, 0)]);
+    client.send(&Frame::get(1));
+    let head = client.until(|frame| frame.is(frames::HEADERS)).expect("a head");
+    assert!(!head.has(frames::END_STREAM));
+    // Whatever it is that follows at once has come by the time that a ping is answered.
+    client.send(&Frame::ping(*b"and now?"));
+    let next = client.until(|frame| frame.is(frames::PING) || frame.is(frames::RST_STREAM)).expect("an answer");
+    assert!(next.is(frames::PING), "the stream is given up");
+    client.send(&Frame::window_update(1, 1 << 10));
+    let answer = client.answer(1);
+    assert_eq!((answer.text(), answer.whole), ("504 the request took longer than it may\n", true));
+}

@@ -11,10 +11,14 @@ fn connect(protocol: &str) -> Vec<(&str, &str)> {
         .concat()
 }
 
-/// Switches, with the right answer to the key, and says back what it hears until that ends.
+/// Switches, with the right answer to the key, and says back what it hears until that ends. What is no WebSocket gets no
+/// answer.
 fn echo(conn: &mut Conn) {
     let Some(request) = conn.request() else { return };
-    let key = request.head.one("sec-websocket-key").expect("a key").to_owned();
+    let Some(key) = request.head.one("sec-websocket-key").map(str::to_owned) else {
+        conn.await_close();
+        return;
+    };
     let mut hash = ring::digest::Context::new(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
     hash.update(key.as_bytes());
     hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
@@ -111,6 +115,36 @@ fn other_protocols_are_not_connected_to() {
     client.send(&Frame::headers(1, &connect("connect-udp"), false));
     assert_eq!(client.answer(1).status, 501);
     assert_eq!(backend.connections(), 0);
+}
+
+/// What it would announce, the backend would take from the next request on its connection.
+#[test]
+fn an_extended_connect_announces_no_content() {
+    let (mut serin, backend) = front(|conn| conn.reply_to_all("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"));
+    let mut client = FrameClient::connect(serin.address());
+    for (stream, length) in [(1, "0"), (3, "40")] {
+        let fields = [&connect("websocket")[..], &[("content-length", length)]].concat();
+        client.send(&Frame::headers(stream, &fields, false));
+        let answer = client.answer(stream);
+        assert_eq!((answer.status, answer.reset), (0, Some(frames::PROTOCOL_ERROR)), "{length}");
+    }
+    client.send(&Frame::headers(5, &connect("websocket"), false));
+    assert_eq!(client.answer(5).status, 404);
+    assert_eq!(backend.only_request().head.one("content-length"), None);
+}
+
+#[test]
+fn a_tunnel_outlives_the_time_that_requests_have() {
+    let (mut serin, _backend) = front_with("timeouts: { request: 500ms }", echo);
+    let mut client = FrameClient::connect(serin.address());
+    client.send(&Frame::headers(1, &connect("websocket"), false));
+    assert_eq!(hear(&mut client, 2), b"hi");
+    client.send(&Frame::get(3));
+    // A later request's time is over, so the earlier one's is too.
+    client.until(|frame| frame.is(HEADERS) && frame.stream == 3).expect("an answer");
+    client.send(&Frame::data(1, *b"hello", false));
+    let frame = client.until(|frame| frame.stream == 1).expect("it goes on");
+    assert_eq!((frame.kind, &frame.payload[..]), (DATA, &b"hello"[..]));
 }
 
 #[test]
