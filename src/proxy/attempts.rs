@@ -301,7 +301,7 @@ async fn lease(
             None => Box::pin(lease_stream(worker, client, backend, pool, request)).await,
         };
     }
-    if let Some(lease) = pool.reuse(!request.replayable, || client.ends()) {
+    if let Some(lease) = backend.reuse(pool, !request.replayable, || client.ends(), worker.now_ms()) {
         return Ok(lease);
     }
     let Some(_opening) = backend.opening(pool) else { return Err(Tried::Overload) };
