@@ -98,6 +98,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             idle: None,
             connect: None,
             response_head: None,
+            response_idle: None,
             request: None,
             tunnel_idle: None,
         },

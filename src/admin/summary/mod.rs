@@ -66,6 +66,7 @@ pub(super) fn of(config: &ConfigView) -> Value {
             "idle": timeout(plan.timeouts.idle),
             "connect": timeout(plan.timeouts.connect),
             "responseHead": timeout(plan.timeouts.response_head),
+            "responseIdle": timeout(plan.timeouts.response_idle),
             "request": timeout(plan.timeouts.request),
             "tunnelIdle": timeout(plan.timeouts.tunnel_idle),
         },
