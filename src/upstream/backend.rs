@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// One change among 64,000 endpoints costs about as much as 64 changes among 1,000 each, and not 64 times that. Both
+    /// One change among 32,000 endpoints costs about as much as 32 changes among 1,000 each, and not 32 times that. Both
     /// take as long as each other, so a busy machine slows both down.
     #[test]
     fn what_a_change_costs_grows_with_the_endpoints_and_no_faster() {
@@ -247,13 +247,13 @@ mod tests {
             }
             began.elapsed()
         };
-        let (few, many) = (of(1_000), of(64_000));
+        let (few, many) = (of(1_000), of(32_000));
         let [of_few, of_many] =
             [&few, &many].map(|all| again(&Upstream::default(), all.iter().cloned(), &Known::new()));
-        let rounds = (0..3).map(|_| (took(&few, &of_few, 64), took(&many, &of_many, 1)));
+        let rounds = (0..3).map(|_| (took(&few, &of_few, 32), took(&many, &of_many, 1)));
         let (in_parts, at_once): (Vec<_>, Vec<_>) = rounds.unzip();
         let (in_parts, at_once) = (in_parts.iter().min().unwrap(), at_once.iter().min().unwrap());
-        println!("64 times 1,000 endpoints: {in_parts:?}; 64,000: {at_once:?}");
-        assert!(*at_once < *in_parts * 16, "{in_parts:?}, and {at_once:?} at once");
+        println!("32 times 1,000 endpoints: {in_parts:?}; 32,000: {at_once:?}");
+        assert!(*at_once < *in_parts * 12, "{in_parts:?}, and {at_once:?} at once");
     }
 }
