@@ -8,8 +8,9 @@ use crate::config::defaults::TIMEOUTS;
 use crate::net::tls::ServerName;
 use crate::plan::{
     Admin, Alert, AlertFormat, Backend, BackendId, BackendRef, BackendTls, CertificateFiles, Dns, Drain, Endpoints,
-    Grpc, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Plan, Protocol, RequestLimit, RequestMatch,
-    Rollout, RolloutId, Route, RouteId, Rule, RuleFilters, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
+    Filters, Grpc, HeaderChanges, Headers, Hostname, Limit, Limits, Listener, Matcher, Metric, Mirror, Part,
+    PathModifier, Plan, Protocol, RequestLimit, RequestMatch, Rewrite, Rollout, RolloutId, Route, RouteId, Rule,
+    RuleFilters, RuleId, ServerTls, Severity, Store, Timeouts, Upstream,
 };
 use crate::stats::Registry;
 use crate::stats::export::{ConfigFacts, Facts};
@@ -21,6 +22,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// Of a rule with two backendRefs, the second of which has filters of its own.
+fn filters(copied_to: BackendId) -> RuleFilters {
+    let request = HeaderChanges::new(&[("authorization", "secret")], &[], &["x-internal"]);
+    let mirrors = vec![Mirror { backend: copied_to, part: Part::new(1, 1_000).unwrap(), place: 0 }];
+    let rewrite = Rewrite { hostname: None, path: Some(PathModifier::prefix("/old", "/new")) };
+    let rule = Filters { request, mirrors, ..Filters::default() };
+    RuleFilters::forwarding(&rule, &[Filters::default(), Filters { rewrite, ..Filters::default() }])
+}
 
 fn plan(token_file: Option<PathBuf>) -> Plan {
     let backend = |name: &str, endpoints, tls| Backend {
@@ -55,7 +65,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             route: RouteId::new(0),
             name: "everyone".into(),
             backend_refs: vec![BackendRef { backend: stable, weight: 90 }, BackendRef { backend: canary, weight: 10 }],
-            filters: RuleFilters::default(),
+            filters: filters(stable),
             rollout: Some(RolloutId::new(0)),
             timeouts: TIMEOUTS,
             backend_request: None,
@@ -98,6 +108,7 @@ fn plan(token_file: Option<PathBuf>) -> Plan {
             idle: None,
             connect: None,
             response_head: None,
+            response_idle: None,
             request: None,
             tunnel_idle: None,
         },
@@ -203,7 +214,7 @@ fn the_config_in_force_is_shown_without_its_secrets() {
     let rig = start(view(Some("/run/secrets/token".into())));
     let (status, _, body) = rig.ask("GET", "/api/v1/config", "");
     assert_eq!(status, 200);
-    assert!(!body.contains("secret\""), "{body}");
+    assert!(!body.contains("secret\""), "neither in addresses nor in fields: {body}");
     let config = json_of(&body);
     assert_eq!(config["hash"], "abc");
     assert_eq!(config["loadedAt"], "2026-03-01T12:34:56.789Z");
@@ -215,7 +226,19 @@ fn the_config_in_force_is_shown_without_its_secrets() {
     assert_eq!(config["backends"][0]["proxyProtocol"], Value::Null);
     assert_eq!(config["backends"][1]["endpoints"]["dns"], "canary:80");
     assert_eq!(config["backends"][1]["tls"]["serverName"], "canary.example.com");
-    assert_eq!(config["routes"][0]["rules"][0]["backendRefs"][1], json!({ "name": "canary", "weight": 10 }));
+    let rule = &config["routes"][0]["rules"][0];
+    assert_eq!((&rule["backendRefs"][1]["name"], &rule["backendRefs"][1]["weight"]), (&"canary".into(), &10.into()));
+    let modifier = json!({ "set": [{ "name": "authorization" }], "add": [], "remove": ["x-internal"] });
+    let mirror = json!({ "backendRef": { "name": "stable" }, "fraction": { "numerator": 1, "denominator": 1_000 } });
+    let path = json!({ "type": "ReplacePrefixMatch", "replacePrefixMatch": "/new" });
+    let of_rule = [
+        json!({ "type": "RequestHeaderModifier", "requestHeaderModifier": modifier }),
+        json!({ "type": "RequestMirror", "requestMirror": mirror }),
+    ];
+    let own = json!({ "type": "URLRewrite", "urlRewrite": { "hostname": null, "path": path } });
+    assert_eq!(rule["backendRefs"][0]["filters"], json!(of_rule));
+    assert_eq!(rule["backendRefs"][1]["filters"], json!([of_rule[0], own, of_rule[1]]));
+    assert_eq!(rule["filters"], json!([]), "nothing is done to answers of Serin's own");
     assert_eq!(config["rollouts"][0]["rule"], "data-tier/everyone");
     assert_eq!(config["rollouts"][0]["rollback"][0]["max"], "500ms");
 }

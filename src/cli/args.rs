@@ -73,7 +73,12 @@ Examples:
   serin events --follow -o json")]
     Events(events::EventsArgs),
     /// Go on to the next step at once, or from a pause
-    #[command(after_help = "Examples:\n  serin promote data-tier\n  serin promote data-tier --full")]
+    #[command(after_help = "\
+Examples:
+  serin promote data-tier
+  serin promote data-tier --full
+
+Said twice within ten seconds it goes on once.")]
     Promote(by_hand::PromoteArgs),
     /// Take the canary out
     #[command(after_help = "Example:\n  serin abort data-tier")]

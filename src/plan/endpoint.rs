@@ -45,6 +45,11 @@ impl Endpoint {
         Self { address, health: Arc::default(), tls: None, proxy_protocol: None, protocol: Protocol::Http1 }
     }
 
+    /// What tells it from every other endpoint, and from one that had the same address once, for as long as it lives.
+    pub fn identity(&self) -> *const Health {
+        Arc::as_ptr(&self.health)
+    }
+
     /// Whether connections to one are as good as connections to the other.
     pub fn is_same(&self, other: &Self) -> bool {
         let same_tls = match (&self.tls, &other.tls) {
@@ -53,7 +58,7 @@ impl Endpoint {
             _ => false,
         };
         let same_beginning = same_tls && self.proxy_protocol == other.proxy_protocol;
-        same_beginning && self.protocol == other.protocol && Arc::ptr_eq(&self.health, &other.health)
+        same_beginning && self.protocol == other.protocol && self.identity() == other.identity()
     }
 }
 

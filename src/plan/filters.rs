@@ -199,6 +199,11 @@ impl HeaderChanges {
         self.dropped.iter().any(|dropped| dropped.eq_ignore_ascii_case(name))
     }
 
+    /// The names of fields that the message does not keep, in lower case.
+    pub fn dropped(&self) -> impl Iterator<Item = &str> {
+        self.dropped.iter().map(|name| &**name)
+    }
+
     /// The fields that the message gets, after its own: names as written, and values.
     pub fn appended(&self) -> impl Iterator<Item = (&str, &str)> {
         self.appended.iter().map(|(name, value)| (&**name, &**value))
@@ -218,6 +223,11 @@ impl Part {
     pub fn takes(self, point: u64) -> bool {
         // As in `Split::pick`.
         (u128::from(point) * u128::from(self.denominator)) >> 64 < u128::from(self.numerator)
+    }
+
+    /// How many of how many.
+    pub fn fraction(self) -> (u32, u32) {
+        (self.numerator, self.denominator)
     }
 
     /// From 0 to 1.

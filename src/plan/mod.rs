@@ -250,6 +250,9 @@ pub struct Timeouts {
     pub connect: Option<Duration>,
     /// From the request sent to the backend's response head. Default 60 s.
     pub response_head: Option<Duration>,
+    /// Between two pieces of a response's content, while its client takes what there is. Not of a gRPC response. Default
+    /// 5 min.
+    pub response_idle: Option<Duration>,
     /// From a request's head read to its response's last byte, all attempts together. Default `None`.
     pub request: Option<Duration>,
     /// A tunnel in which no byte moves. Default 1 h.

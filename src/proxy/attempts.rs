@@ -304,7 +304,7 @@ async fn lease(
         };
     }
     if !request.needs_new
-        && let Some(lease) = pool.reuse(!request.replayable, || client.ends())
+        && let Some(lease) = backend.reuse(pool, !request.replayable, || client.ends(), worker.now_ms())
     {
         return Ok(lease);
     }

@@ -71,6 +71,8 @@ pub(super) enum End {
     Truncated,
     /// The request's own deadline, or the attempt's, passed in the middle of the response.
     CutOff,
+    /// Nothing more of the response's content came in time.
+    Stalled,
     /// The client hung up, or stopped taking or sending.
     ClientGone,
     /// The client did not send the rest of its body in time.

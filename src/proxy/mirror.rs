@@ -210,7 +210,7 @@ impl Errand {
             awaited.opened().await.map_err(|_| MirrorOutcome::Failed)?;
         }
         // The kernel is asked whether an idle connection is still open, since nothing is sent twice.
-        if let Some(lease) = pool.reuse(true, || copy.client) {
+        if let Some(lease) = backend.reuse(pool, true, || copy.client, worker.now_ms()) {
             return Ok(lease);
         }
         let Some(_opening) = backend.opening(pool) else { return Err(MirrorOutcome::Overload) };

@@ -59,6 +59,7 @@ impl Outcome {
                 End::HeadTimeout { bound: true } => failed(Reason::RequestTimeout, Cause::RequestTimeout),
                 End::Truncated => cut(Cause::Truncated),
                 End::CutOff => cut(Cause::RequestTimeout),
+                End::Stalled => cut(Cause::ResponseIdleTimeout),
                 End::ClientGone => gone(None, Next::Cut),
                 End::ClientSlow => gone(Some(Reason::Refused(Refusal::TooSlow)), Next::Linger),
                 End::BodyTooLarge => gone(Some(Reason::BodyTooLarge), Next::Linger),

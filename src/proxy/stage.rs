@@ -37,13 +37,15 @@ impl Exchange<'_, '_> {
             (Response::Body { .. }, false) => Stage::UpstreamBody,
         };
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
-        if self.stage != Some(stage) || !matches!(stage, Stage::Head | Stage::UpstreamBody) {
+        if self.stage != Some(stage) || stage != Stage::Head {
             let timeouts = self.outgoing.timeouts;
             self.client.deadline.set(match stage {
                 Stage::ClientTakes => timeouts.idle,
                 Stage::ClientBody if self.outgoing.grpc.is_none() => timeouts.idle,
                 // Of a gRPC stream that is silent both ways nobody can say whose turn it is.
                 Stage::ClientBody | Stage::UpstreamTakes | Stage::Head => timeouts.response_head,
+                Stage::UpstreamBody if self.outgoing.grpc.is_none() => timeouts.response_idle,
+                // What a stream that is silent for long is waited for is said by its caller's deadline, if by anybody.
                 Stage::UpstreamBody => None,
             });
             self.stage = Some(stage);
@@ -57,7 +59,8 @@ impl Exchange<'_, '_> {
         match self.stage {
             Some(Stage::ClientBody) => End::ClientSlow,
             Some(Stage::ClientTakes) => End::ClientGone,
-            Some(Stage::UpstreamBody) => End::CutOff,
+            Some(Stage::UpstreamBody) if self.client.deadline.attempt_passed() => End::CutOff,
+            Some(Stage::UpstreamBody) => End::Stalled,
             Some(Stage::UpstreamTakes | Stage::Head) | None => {
                 End::HeadTimeout { bound: self.client.deadline.bound_passed() }
             }

@@ -7,7 +7,8 @@ use thiserror::Error;
 /// What an operator wants done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verb {
-    /// Goes on to the next step at once, or from a pause; `full` skips all steps.
+    /// Goes on to the next step at once, or from a pause; `full` skips all steps. Said twice within ten seconds it goes on
+    /// once.
     Promote {
         /// Whether to skip all steps and gates.
         full: bool,

@@ -42,6 +42,8 @@ pub enum Cause {
     ConnectTimeout,
     /// No response head came in time.
     ResponseHeadTimeout,
+    /// Nothing more of a response's content came for too long.
+    ResponseIdleTimeout,
     /// The request's own time ran out.
     RequestTimeout,
     /// The connection closed before a response head came.
@@ -60,12 +62,13 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of their counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Status,
         Self::Overload,
         Self::Connect,
         Self::ConnectTimeout,
         Self::ResponseHeadTimeout,
+        Self::ResponseIdleTimeout,
         Self::RequestTimeout,
         Self::Reset,
         Self::Truncated,
@@ -83,6 +86,7 @@ impl Cause {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect-timeout",
             Self::ResponseHeadTimeout => "response-head-timeout",
+            Self::ResponseIdleTimeout => "response-idle-timeout",
             Self::RequestTimeout => "request-timeout",
             Self::Reset => "reset",
             Self::Truncated => "truncated",

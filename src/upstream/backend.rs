@@ -3,9 +3,11 @@
 use super::breaker::{Load, Opening, Waiting};
 use super::http2::{Awaited, Terms};
 use super::pick::pick;
-use super::pool::{Lease, Pool};
-use crate::plan::{Available, CircuitBreaker, Endpoint, Upstream};
+use super::pool::{Lease, Pool, Wear};
+use crate::net::proxy_protocol::Addresses;
+use crate::plan::{Available, CircuitBreaker, Endpoint, Health, Upstream};
 use crate::stats::WorkerCounters;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,24 +38,25 @@ pub struct Seat {
     pub workers: usize,
 }
 
+/// The pools that there are, by the [identity](Endpoint::identity) of their endpoints: each is looked up at every change,
+/// and one change of health is a change for all.
+pub(super) type Known<'k> = HashMap<*const Health, &'k Rc<Pool>>;
+
 impl Backend {
     /// For a backend with these `settings`; pools of `known` whose endpoints stay are kept.
-    pub(super) fn new<'k>(
+    pub(super) fn new(
         settings: &Upstream,
         endpoints: &Available,
-        known: &(impl Iterator<Item = &'k Rc<Pool>> + Clone),
+        known: &Known<'_>,
         seat: Seat,
         counters: &Arc<WorkerCounters>,
     ) -> Self {
         // Connections from before other certificates came are not used again, and count as long as they are open.
-        let of = |endpoint: &Endpoint| known.clone().find(|pool| pool.is_of(endpoint));
+        let of = |endpoint: &Endpoint| known.get(&endpoint.identity()).copied();
         let load = endpoints.all.iter().find_map(of).map_or_else(Rc::default, |pool| Rc::clone(pool.load()));
-        let pool = |endpoint: &Endpoint| {
-            let mut known = known.clone();
-            known
-                .find(|pool| pool.serves(endpoint))
-                .cloned()
-                .unwrap_or_else(|| Rc::new(Pool::new(endpoint.clone(), Rc::clone(&load), Arc::clone(counters))))
+        let pool = |endpoint: &Endpoint| match of(endpoint) {
+            Some(pool) if pool.serves(endpoint) => Rc::clone(pool),
+            _ => Rc::new(Pool::new(endpoint.clone(), Rc::clone(&load), Arc::clone(counters))),
         };
         let all: Box<[_]> = endpoints.all.iter().map(pool).collect();
         // What is used is in the order of all.
@@ -104,10 +107,22 @@ impl Backend {
         Some((self.load.wait(self.breaker)?, self.begin(pool)?))
     }
 
+    /// An idle connection to `pool`'s endpoint, if there is one that is neither too old nor has carried enough; where the
+    /// endpoint was told whose it is, one of this `client`. With `careful` the kernel is asked as well whether the peer has
+    /// closed it.
+    pub fn reuse(&self, pool: &Rc<Pool>, careful: bool, client: impl Fn() -> Addresses, now_ms: u64) -> Option<Lease> {
+        pool.reuse(careful, |wear| self.is_worn(wear, now_ms), client)
+    }
+
     /// A stream on an HTTP/2 connection to `pool`'s endpoint, if there is one with room for it that is neither too old
     /// nor has carried enough.
     pub fn stream(&self, pool: &Rc<Pool>, now_ms: u64) -> Option<Lease> {
-        pool.stream(|wear| wear.is_worn(self.max_age_ms, self.max_requests, now_ms), now_ms)
+        pool.stream(|wear| self.is_worn(wear, now_ms), now_ms)
+    }
+
+    fn is_worn(&self, wear: Wear, now_ms: u64) -> bool {
+        let is_limited = self.max_age_ms.is_some() || self.max_requests.is_some();
+        is_limited && wear.is_worn(self.max_age_ms, self.max_requests, now_ms)
     }
 
     /// Waits for an HTTP/2 connection to `pool`'s endpoint: for one that others wait for already and that will have
@@ -132,12 +147,9 @@ impl Backend {
     /// Keeps a connection whose exchange is over, and on which nothing more is expected, for the next request, unless
     /// it is too old or has carried enough.
     pub fn keep(&self, mut lease: Lease, now_ms: u64) {
-        if (self.max_age_ms.is_some() || self.max_requests.is_some())
-            && lease.is_worn(self.max_age_ms, self.max_requests, now_ms)
-        {
-            return;
+        if lease.and_a_request().is_none_or(|wear| !self.is_worn(wear, now_ms)) {
+            lease.keep(now_ms);
         }
-        lease.keep(now_ms);
     }
 
     /// A request to `pool`'s endpoint failed, and that was the endpoint's doing.
@@ -152,5 +164,96 @@ impl Backend {
         if self.strike.is_some() {
             pool.endpoint().health.request_answered(self.worker);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use std::time::Instant;
+    use tokio::net::TcpListener;
+
+    const SEAT: Seat = Seat { worker: 0, workers: 1 };
+
+    fn known(backend: &Backend) -> Known<'_> {
+        backend.all().iter().map(|pool| (pool.endpoint().identity(), pool)).collect()
+    }
+
+    fn again(settings: &Upstream, endpoints: impl Iterator<Item = Endpoint>, before: &Known<'_>) -> Backend {
+        let all: Arc<[Endpoint]> = endpoints.collect();
+        Backend::new(settings, &all.into(), before, SEAT, &Arc::default())
+    }
+
+    /// Time is told, not waited for: opened at 0, idle from 1 on, and wanted at `now_ms` by a backend with these settings.
+    async fn is_taken(settings: &Upstream, now_ms: u64) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint::new(listener.local_addr().unwrap());
+        let before = again(&Upstream::default(), [endpoint.clone()].into_iter(), &Known::new());
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let client = Addresses { source: address, destination: address };
+        let lease = before.all()[0].connect(&client, 0).await.unwrap();
+        before.keep(lease, 1);
+        let backend = again(settings, [endpoint].into_iter(), &known(&before));
+        let pool = &backend.all()[0];
+        let taken = backend.reuse(pool, false, || client, now_ms).is_some();
+        assert!(backend.reuse(pool, false, || client, now_ms).is_none(), "it is taken, or closed");
+        taken
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_grew_too_old_while_it_was_idle_is_not_taken() {
+        let aged = Upstream { max_connection_age: Some(Duration::from_secs(10)), ..Upstream::default() };
+        assert!(is_taken(&aged, 8_000).await, "a tenth is taken off at most");
+        assert!(!is_taken(&aged, 10_000).await);
+        assert!(is_taken(&Upstream::default(), 10_000).await);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_carried_enough_for_a_new_config_is_not_taken() {
+        let at_most = |most| Upstream { max_requests_per_connection: Some(most), ..Upstream::default() };
+        assert!(is_taken(&at_most(2), 2).await);
+        assert!(!is_taken(&at_most(1), 2).await);
+    }
+
+    #[test]
+    fn pools_stay_with_their_endpoints_in_whatever_order_and_go_with_them() {
+        let endpoint = |port| Endpoint::new(SocketAddr::from(([127, 0, 0, 1], port)));
+        let mut endpoints: Vec<Endpoint> = (1..=100).map(endpoint).collect();
+        let before = again(&Upstream::default(), endpoints.iter().cloned(), &Known::new());
+        endpoints.reverse();
+        endpoints[7] = endpoint(endpoints[7].address.port());
+        endpoints[9].protocol = crate::plan::Protocol::Http2;
+        let now = again(&Upstream::default(), endpoints.iter().cloned(), &known(&before));
+        for (place, (pool, endpoint)) in now.all().iter().zip(&endpoints).enumerate() {
+            assert!(pool.serves(endpoint), "{place}");
+            let is_kept = before.all().iter().any(|before| Rc::ptr_eq(before, pool));
+            assert_eq!(is_kept, ![7, 9].contains(&place), "{place}: one is another with the same address");
+            assert!(Rc::ptr_eq(pool.load(), before.all()[0].load()), "{place}: it is the backend's");
+        }
+    }
+
+    /// One change among 32,000 endpoints costs about as much as 32 changes among 1,000 each, and not 32 times that. Both
+    /// take as long as each other, so a busy machine slows both down.
+    #[test]
+    fn what_a_change_costs_grows_with_the_endpoints_and_no_faster() {
+        let of = |count: u16| -> Arc<[Endpoint]> {
+            (0..count).map(|port| Endpoint::new(SocketAddr::from(([127, 0, 0, 1], port)))).collect()
+        };
+        let took = |all: &Arc<[Endpoint]>, before: &Backend, times: usize| {
+            let began = Instant::now();
+            for _ in 0..times {
+                assert_eq!(again(&Upstream::default(), all.iter().cloned(), &known(before)).len(), all.len());
+            }
+            began.elapsed()
+        };
+        let (few, many) = (of(1_000), of(32_000));
+        let [of_few, of_many] =
+            [&few, &many].map(|all| again(&Upstream::default(), all.iter().cloned(), &Known::new()));
+        let rounds = (0..3).map(|_| (took(&few, &of_few, 32), took(&many, &of_many, 1)));
+        let (in_parts, at_once): (Vec<_>, Vec<_>) = rounds.unzip();
+        let (in_parts, at_once) = (in_parts.iter().min().unwrap(), at_once.iter().min().unwrap());
+        println!("32 times 1,000 endpoints: {in_parts:?}; 32,000: {at_once:?}");
+        assert!(*at_once < *in_parts * 12, "{in_parts:?}, and {at_once:?} at once");
     }
 }

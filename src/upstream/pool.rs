@@ -73,7 +73,7 @@ pub(super) struct Wear {
     opened_ms: u64,
     /// By how many 2,560ths its life is shortened.
     shortened: u8,
-    /// Requests that it has carried, counted where that is limited.
+    /// Requests that it has carried.
     carried: u32,
 }
 
@@ -92,9 +92,10 @@ pub struct Pending(Rc<Pool>);
 impl Pools {
     /// The pools for `snapshot`, with the connections of `before` to endpoints that stay.
     pub fn new(snapshot: &Snapshot, before: &Self, seat: Seat, counters: &Arc<WorkerCounters>) -> Self {
+        let known = before.all().map(|pool| (pool.endpoint.identity(), pool)).collect();
         let both = snapshot.plan.backends.iter().zip(&snapshot.endpoints);
         let backends =
-            both.map(|(backend, endpoints)| Backend::new(&backend.upstream, endpoints, &before.all(), seat, counters));
+            both.map(|(backend, endpoints)| Backend::new(&backend.upstream, endpoints, &known, seat, counters));
         Self { backends: backends.collect() }
     }
 
@@ -119,7 +120,7 @@ impl Pools {
         endpoints.map(|endpoint| Rc::new(Pool::new(endpoint, Rc::default(), Arc::clone(counters)))).collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Rc<Pool>> + Clone {
+    fn all(&self) -> impl Iterator<Item = &Rc<Pool>> {
         self.backends.iter().flat_map(Backend::all)
     }
 }
@@ -132,7 +133,7 @@ impl Pool {
 
     /// Whether it is for this endpoint, and not for one that had the same address once.
     pub(super) fn is_of(&self, endpoint: &Endpoint) -> bool {
-        Arc::ptr_eq(&self.endpoint.health, &endpoint.health)
+        self.endpoint.identity() == endpoint.identity()
     }
 
     /// Whether its connections are as good as those that would be opened to this endpoint now.
@@ -161,15 +162,22 @@ impl Pool {
         Pending(Rc::clone(self))
     }
 
-    /// The connection that became idle last, if one is still open; where the endpoint was told whose it is, the last one
-    /// of this `client`.
+    /// The connection that became idle last, if one is still open and not worn; where the endpoint was told whose it is,
+    /// the last one of this `client`.
     ///
     /// With `careful` the kernel is asked as well whether the peer has closed it: a system call, for requests that
     /// cannot be sent twice.
-    pub fn reuse(self: &Rc<Self>, careful: bool, client: impl Fn() -> Addresses) -> Option<Lease> {
+    pub(super) fn reuse(
+        self: &Rc<Self>,
+        careful: bool,
+        is_worn: impl Fn(Wear) -> bool,
+        client: impl Fn() -> Addresses,
+    ) -> Option<Lease> {
         loop {
             let Idle { mut connection, .. } = self.take_idle(&client)?;
-            if connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
+            // It may have aged while it was idle, or a reload may have it that it has carried enough.
+            let is_worn = matches!(connection.hold, Hold::Whole { wear, .. } if is_worn(wear));
+            if !is_worn && connection.stream.is_quiet() && !(careful && connection.stream.is_closed()) {
                 return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
@@ -265,11 +273,11 @@ impl Lease {
         matches!(&self.connection.hold, Hold::Stream(taken) if taken.is_whole())
     }
 
-    /// Whether the connection, having carried another request, is [worn](Wear::is_worn).
-    pub(super) fn is_worn(&mut self, max_age_ms: Option<u64>, max_requests: Option<u32>, now_ms: u64) -> bool {
-        let Hold::Whole { wear, .. } = &mut self.connection.hold else { return false };
+    /// The connection has carried another request: its wear now, unless it is a stream of one that others use too.
+    pub(super) fn and_a_request(&mut self) -> Option<Wear> {
+        let Hold::Whole { wear, .. } = &mut self.connection.hold else { return None };
         *wear = wear.and_a_request();
-        wear.is_worn(max_age_ms, max_requests, now_ms)
+        Some(*wear)
     }
 
     /// Keeps the connection for the next request. Its exchange is over and nothing more is expected on it.

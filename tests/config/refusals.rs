@@ -222,7 +222,7 @@ fn settings() {
     refused(&with("limits: { requestsPerClient: { perSecond: 0 } }"), "`perSecond` cannot be 0");
     refused(&with("limits: { requestsPerClient: { perSecond: 1.5 } }"), "expected a whole number");
     refused(&with("limits: { requestsPerClient: { perSecond: 1, burst: 0 } }"), "`burst` cannot be 0");
-    for key in ["headerRead", "idle", "connect", "responseHead", "request", "tunnelIdle"] {
+    for key in ["headerRead", "idle", "connect", "responseHead", "responseIdle", "request", "tunnelIdle"] {
         refused(&with(&format!("timeouts: {{ {key}: 0s }}")), &format!("`{key}` cannot be 0s (`off` waits for ever)"));
         refused(&with(&format!("timeouts: {{ {key}: 10 }}")), "a duration needs a unit: `10s`, `10ms` or `10m`");
     }

@@ -3,6 +3,7 @@
 //! The whole plan, defaults included, in the config's own keys and units. A webhook's address is cut down to its host,
 //! and a Prometheus server's loses the password in it.
 
+mod filters;
 mod rollout;
 mod tls;
 mod upstream;
@@ -66,6 +67,7 @@ pub(super) fn of(config: &ConfigView) -> Value {
             "idle": timeout(plan.timeouts.idle),
             "connect": timeout(plan.timeouts.connect),
             "responseHead": timeout(plan.timeouts.response_head),
+            "responseIdle": timeout(plan.timeouts.response_idle),
             "request": timeout(plan.timeouts.request),
             "tunnelIdle": timeout(plan.timeouts.tunnel_idle),
         },
@@ -120,13 +122,18 @@ fn rule(plan: &Plan, id: RuleId, rule: &Rule) -> Value {
     let rollout = rule.rollout.map(|id| &plan.rollouts[id.index()]);
     // Where a rollout takes steps, its two sides have no weight of their own.
     let stepped = rollout.filter(|rollout| rollout.progression.is_some());
-    let refs = rule.backend_refs.iter().map(|r| {
+    let refs = rule.backend_refs.iter().enumerate().map(|(index, r)| {
         let moved = stepped.is_some_and(|rollout| [rollout.stable, rollout.canary].contains(&r.backend));
-        json!({ "name": plan.backends[r.backend.index()].name, "weight": (!moved).then_some(r.weight) })
+        json!({
+            "name": plan.backends[r.backend.index()].name,
+            "weight": (!moved).then_some(r.weight),
+            "filters": filters::of_way(plan, rule.filters.on_the_way_to(index)),
+        })
     });
     json!({
         "name": rule.name,
         "matches": matches.collect::<Vec<_>>(),
+        "filters": filters::of_rule(&rule.filters),
         "backendRefs": refs.collect::<Vec<_>>(),
         "rollout": rollout.map(|rollout| &rollout.name),
         "timeouts": {

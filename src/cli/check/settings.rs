@@ -75,6 +75,7 @@ fn differences(plan: &Plan) -> Vec<(&'static str, String, String)> {
         ("timeouts.idle", timeout(timeouts.idle), timeout(of_timeouts.idle)),
         ("timeouts.connect", timeout(timeouts.connect), timeout(of_timeouts.connect)),
         ("timeouts.responseHead", timeout(timeouts.response_head), timeout(of_timeouts.response_head)),
+        ("timeouts.responseIdle", timeout(timeouts.response_idle), timeout(of_timeouts.response_idle)),
         ("timeouts.request", timeout(timeouts.request), timeout(of_timeouts.request)),
         ("timeouts.tunnelIdle", timeout(timeouts.tunnel_idle), timeout(of_timeouts.tunnel_idle)),
         ("headers.via", headers.via.to_string(), of_headers.via.to_string()),

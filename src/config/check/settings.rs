@@ -28,6 +28,7 @@ pub(crate) mod defaults {
         idle: Some(Duration::from_secs(75)),
         connect: Some(Duration::from_secs(1)),
         response_head: Some(Duration::from_secs(60)),
+        response_idle: Some(Duration::from_secs(300)),
         request: None,
         tunnel_idle: Some(Duration::from_secs(3_600)),
     };
@@ -123,6 +124,7 @@ impl Check<'_> {
         let idle = self.timeout("idle", raw.idle.as_ref(), default.idle);
         let connect = self.timeout("connect", raw.connect.as_ref(), default.connect);
         let response_head = self.timeout("responseHead", raw.response_head.as_ref(), default.response_head);
+        let response_idle = self.timeout("responseIdle", raw.response_idle.as_ref(), default.response_idle);
         let request = self.timeout("request", raw.request.as_ref(), default.request);
         let tunnel_idle = self.timeout("tunnelIdle", raw.tunnel_idle.as_ref(), default.tunnel_idle);
         Some(Timeouts {
@@ -130,6 +132,7 @@ impl Check<'_> {
             idle: idle?,
             connect: connect?,
             response_head: response_head?,
+            response_idle: response_idle?,
             request: request?,
             tunnel_idle: tunnel_idle?,
         })

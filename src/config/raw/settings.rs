@@ -63,6 +63,9 @@ pub(in crate::config) struct Timeouts {
     pub(in crate::config) connect: Option<At<TimeoutText>>,
     /// From the request sent to the head of the backend's response. Default `60s`.
     pub(in crate::config) response_head: Option<At<TimeoutText>>,
+    /// Between two pieces of a response's content, while the client takes what there is; not for gRPC, whose streams may
+    /// be silent. Default `5m`.
+    pub(in crate::config) response_idle: Option<At<TimeoutText>>,
     /// From the request's head to the response's last byte. Default `off`.
     pub(in crate::config) request: Option<At<TimeoutText>>,
     /// A tunnel (WebSocket, or any other upgrade) in which no byte moves. Default `1h`.

@@ -3,7 +3,12 @@
 use super::{Action, Change, advance};
 use crate::rollout::record::{Grounds, Kind};
 use crate::rollout::state::{At, PausedFrom, Standing};
+use crate::rollout::time::duration_text;
 use crate::rollout::verb::Verb;
+use std::time::Duration;
+
+/// Within this time a `promote` is taken for the one before: as long as the API may take to answer that.
+const TWICE: Duration = Duration::from_secs(10);
 
 type Outcome<'a> = Result<Change<'a>, String>;
 
@@ -73,7 +78,7 @@ fn resume(change: Change<'_>, standing: Standing, verb: Verb) -> Outcome<'_> {
     let Standing::Paused { from, weight } = standing else {
         return Err("it is not paused".to_owned());
     };
-    let held = if weight.is_none() { change.trial.progress.held } else { std::time::Duration::ZERO };
+    let held = if weight.is_none() { change.trial.progress.held } else { Duration::ZERO };
     let next = match from {
         PausedFrom::Waiting => Standing::NEW,
         PausedFrom::Progressing(at) => Standing::Progressing { at: Some(at) },
@@ -90,16 +95,23 @@ fn promote(change: Change<'_>, standing: Standing, full: bool) -> Outcome<'_> {
     let Some(progression) = &change.moment.spec.progression else { return Ok(change) };
     let verb = Verb::Promote { full };
     let last = progression.steps.last().map_or(100.0, |step| step.weight);
+    if !full && let Some(ago) = promoted_ago(&change) {
+        return Err(format!(
+            "`serin promote` brought it here {} ago; what is said twice within {} is done once (`--full` skips all steps)",
+            duration_text(Duration::from_secs(ago.as_secs())),
+            duration_text(TWICE)
+        ));
+    }
     match standing {
         Standing::Waiting { .. } if !change.trial.progress.canary_ready => {
             Err("the canary has no ready endpoint yet".to_owned())
         }
         Standing::Promoting { returning: Some(_), .. } => Err("the traffic is returning to stable already".to_owned()),
         Standing::Promoting { .. } => Err(format!(
-            "it waits for stable: roll it forward to {}, and set its `version` in the config",
+            "it is promoted already, and waits for stable: roll it forward to {}, and set its `version` in the config",
             change.trial.state.revision
         )),
-        Standing::Succeeded => Err("no canary is on trial".to_owned()),
+        Standing::Succeeded => Err("it is promoted already: no canary is on trial".to_owned()),
         Standing::RolledBack => Err("the canary is out; `serin retry` gives it another trial".to_owned()),
         _ if full && !change.trial.progress.canary_ready => Err("the canary has no ready endpoint".to_owned()),
         _ if full => Ok(advance::promoting(change, last, said(verb))),
@@ -110,6 +122,17 @@ fn promote(change: Change<'_>, standing: Standing, full: bool) -> Outcome<'_> {
         }
         Standing::Progressing { at: None } => Err("it is about to begin".to_owned()),
     }
+}
+
+/// How long ago a `promote` brought it where it stands, if that was a moment ago. Every other verb says where to, so that
+/// said twice it does nothing more; this one says "on", and whoever had no answer says it again, or a script does.
+fn promoted_ago(change: &Change<'_>) -> Option<Duration> {
+    let verb = Verb::Promote { full: false }.to_string();
+    let last = change.trial.state.history.back()?;
+    let said = matches!(&last.grounds, Grounds::Operator { verb: said } if *said == verb);
+    let is_here = last.revision == change.trial.state.revision && change.trial.state.standing.at().is_some();
+    let ago = change.moment.now.wall.since(last.at);
+    (said && is_here && ago < TWICE).then_some(ago)
 }
 
 fn set_weight(change: Change<'_>, standing: Standing, weight: f64) -> Outcome<'_> {

@@ -6,6 +6,7 @@ mod messages;
 pub(super) use messages::ServingStatus;
 
 use super::ask::Unwell;
+use super::http2::answer;
 use crate::http::grpc;
 use crate::net::Stream;
 use crate::stats::{GrpcEnd, GrpcStatus};
@@ -41,14 +42,8 @@ pub(super) async fn check(
         .header("grpc-timeout", format!("{}m", patience.as_millis().clamp(1, 99_999_999)))
         .body(())
         .expect("every part is valid");
-    let well = {
-        let mut call = pin!(call(sender, request, encode(service)));
-        // Once the connection is over the call ends too, with what had come or with the error.
-        tokio::select! {
-            well = &mut call => well,
-            _ = &mut connection => call.await,
-        }
-    };
+    let call = pin!(call(sender, request, encode(service)));
+    let well = answer(call, &mut connection).await;
     Ok((connection, well))
 }
 
@@ -106,8 +101,10 @@ mod tests {
     use super::super::ask::{Question, ask};
     use super::*;
     use crate::plan::{Endpoint, HealthQuestion};
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     const FIELDS: [(&str, &str); 1] = [("content-type", "application/grpc")];
     const SERVING: &[u8] = b"\0\0\0\0\x02\x08\x01";
@@ -198,20 +195,36 @@ mod tests {
         assert!(reset.starts_with("HTTP/2: "), "{reset}");
     }
 
+    /// However early a connection is over, that is known at once, and not when the patience has run out.
     #[tokio::test]
-    async fn a_server_that_speaks_something_else_or_nothing_is_not_well() {
-        for reply in ["HTTP/1.1 400 Bad Request\r\n\r\n", ""] {
+    async fn a_server_that_speaks_something_else_or_hangs_up_is_not_well_at_once() {
+        const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+        const GOAWAY: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let cases: [(&[u8], usize); 7] = [
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", 1),
+            (b"", 0),
+            (b"", 1),
+            (SETTINGS, 0),
+            (SETTINGS, 1),
+            (&[SETTINGS, GOAWAY].concat(), 0),
+            (&[SETTINGS, GOAWAY].concat(), 1),
+        ];
+        for (reply, reads) in cases {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let endpoint = Endpoint::new(listener.local_addr().unwrap());
-            let serve = tokio::spawn(async move {
+            let serve = async {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                stream.write_all(reply.as_bytes()).await.unwrap();
-            });
+                for _ in 0..reads {
+                    let _ = stream.read(&mut [0; 4_096]).await;
+                }
+                stream.write_all(reply).await.unwrap();
+            };
             let question = Question::Asks(HealthQuestion::Grpc("".into()));
-            let mut is_well = None;
-            ask(&endpoint, &question, Duration::from_secs(10), |well| is_well = Some(well.is_ok())).await;
-            assert_eq!(is_well, Some(false));
-            serve.await.unwrap();
+            let mut learnt = None;
+            let asked = ask(&endpoint, &question, PATIENCE, |well| learnt = Some(well));
+            tokio::join!(asked, serve);
+            let why = learnt.unwrap().expect_err("nobody said that it serves").to_string();
+            assert!(!why.starts_with("no answer within"), "{why}: {reply:?}, after {reads} reads");
         }
     }
 }

@@ -7,7 +7,7 @@ use h2::client::{Builder, Connection, SendRequest};
 use http::Request;
 use http::header::{ACCEPT, USER_AGENT};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 /// More than the head of any answer to this question needs.
 const MOST_HEADER_BYTES: u32 = 64 << 10;
@@ -21,20 +21,27 @@ pub(super) async fn get(stream: Stream, address: SocketAddr, path: &str) -> Resu
     let (sender, mut connection) = builder.handshake(stream).await.map_err(Unwell::Http2)?;
     let request = Request::get(format!("{scheme}://{address}{path}"));
     let request = request.header(USER_AGENT, "serin-health").header(ACCEPT, "*/*").body(());
-    let code = {
-        let mut call = pin!(call(sender, request.map_err(|_| Unwell::NotHttp)?));
-        let over = tokio::select! {
-            code = &mut call => return Ok((connection, code?)),
-            over = &mut connection => over,
-        };
-        // What had come before the connection was over counts.
-        match (call.now_or_never(), over) {
-            (Some(code), _) => code,
-            (None, Err(error)) => Err(Unwell::Http2(error)),
-            (None, Ok(())) => Err(Unwell::Closed),
-        }
+    let call = pin!(call(sender, request.map_err(|_| Unwell::NotHttp)?));
+    let code = answer(call, &mut connection).await?;
+    Ok((connection, code))
+}
+
+/// What `call` ends with on `connection`, which it is not waited for beyond: a call that was not begun when its connection
+/// was over would never end.
+pub(super) async fn answer<T>(
+    mut call: Pin<&mut impl Future<Output = Result<T, Unwell>>>,
+    connection: &mut Connection<Stream>,
+) -> Result<T, Unwell> {
+    let over = tokio::select! {
+        answer = &mut call => return answer,
+        over = connection => over,
     };
-    Ok((connection, code?))
+    // What had come before the connection was over counts.
+    match (call.now_or_never(), over) {
+        (Some(answer), _) => answer,
+        (None, Err(error)) => Err(Unwell::Http2(error)),
+        (None, Ok(())) => Err(Unwell::Closed),
+    }
 }
 
 async fn call(sender: SendRequest<bytes::Bytes>, request: Request<()>) -> Result<u16, Unwell> {

@@ -216,3 +216,31 @@ async fn a_backend_that_is_no_longer_watched_for_failures_has_all_its_endpoints(
     assert_eq!(scene.used(), [0, 1]);
     assert!(!scene.watch.is_busy());
 }
+
+#[tokio::test]
+async fn what_failed_before_failures_are_watched_again_ejects_nobody() {
+    let rate = SuccessRate { minimum_hosts: 2, minimum_requests: 1, stdev_factor: 0.5 };
+    let mut scene = Scene::new(outliers(Some(rate)), endpoints(4));
+    scene.after(0);
+    let settle_with = |scene: &mut Scene, upstream| {
+        scene.backend.upstream = upstream;
+        scene.settle();
+    };
+    // A strike, failures that are nearly one, and bad rates: of all of them, the workers may learn late.
+    scene.fail(0, 5);
+    scene.fail(1, 4);
+    (2..4).for_each(|index| scene.endpoints[0][index].health.request_answered(0));
+    settle_with(&mut scene, Upstream::default());
+    scene.fail(0, 5);
+    scene.after(3_600_000);
+    settle_with(&mut scene, outliers(Some(rate)));
+    assert!(!scene.after(20), "neither for the strike nor for the rates");
+    scene.fail(1, 4);
+    assert!(!scene.after(20), "the count starts anew");
+    scene.fail(1, 1);
+    assert!(scene.after(20) && scene.used() == [0, 2, 3], "what fails from now on does");
+    // A reload that leaves it on forgets nothing.
+    scene.fail(2, 5);
+    scene.settle();
+    assert!(scene.after(20) && scene.used() == [0, 3]);
+}

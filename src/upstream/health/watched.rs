@@ -85,8 +85,12 @@ impl Watched {
         now_ms: u64,
     ) -> Self {
         let settings = backend.upstream.clone();
-        let (mut known, interval_over_ms) =
+        let had_outliers = before.as_ref().is_some_and(|before| before.settings.outliers.is_some());
+        let (mut known, mut interval_over_ms) =
             before.map_or_else(Default::default, |before| (before.members, before.interval_over_ms));
+        if !had_outliers {
+            interval_over_ms = 0;
+        }
         let members = all.iter().map(|endpoint| {
             let kept = known.remove(&endpoint.address);
             let kept = kept.filter(|kept| Arc::ptr_eq(&kept.endpoint.health, &endpoint.health));
@@ -98,6 +102,10 @@ impl Watched {
                 .health
                 .as_ref()
                 .map(|_| member.check.unwrap_or_else(|| if served { Check::presumed() } else { Check::default() }));
+            if !had_outliers {
+                // What failed while nobody wanted to know, or before that, is nobody's fault by now.
+                endpoint.health.forget_requests();
+            }
             match &settings.outliers {
                 None => member.ejection = Ejection::default(),
                 Some(outliers) if outliers.success_rate.is_some() => endpoint.health.count_outcomes(workers),

@@ -29,6 +29,7 @@ fn each_verb_does_what_it_says_and_says_no_where_it_makes_no_sense() {
     assert_eq!((say(&serin, "resume"), say(&serin, "retry"), say(&serin, "dance")), (409, 409, 404));
     said(&serin, "promote");
     assert_eq!(rollout(&serin)["step"], 2);
+    assert_eq!((say(&serin, "promote"), &rollout(&serin)["step"]), (409, &2.into()), "it is done once");
     said(&serin, "set-weight?weight=12.5");
     eventually("the weight is set", || (weight(&serin) - 12.5).abs() < 1e-9);
     assert_eq!((say(&serin, "set-weight?weight=101"), say(&serin, "set-weight")), (400, 400));
@@ -57,6 +58,7 @@ fn the_command_line_does_the_same_and_waits() {
     assert_eq!(run(&["wait", ROLLOUT, "--for", "progressing", "--timeout", "30s"]), Some(0));
     assert_eq!(run(&["promote", ROLLOUT, "--full"]), Some(0));
     assert_eq!(run(&["wait", ROLLOUT, "--for", "promoting", "--timeout", "30s"]), Some(0));
+    assert_eq!((run(&["promote", ROLLOUT]), run(&["promote", ROLLOUT, "--full"])), (Some(1), Some(1)));
     assert_eq!(run(&["wait", ROLLOUT, "--for", "succeeded", "--timeout", "200ms"]), Some(4));
     assert_eq!(run(&["abort", ROLLOUT]), Some(0));
     assert_eq!(run(&["wait", ROLLOUT, "--for", "succeeded", "--timeout", "30s"]), Some(3));

@@ -5,6 +5,7 @@ mod admin;
 pub(crate) mod authority;
 mod backends;
 mod bodies;
+mod deaf;
 mod handshakes;
 mod health;
 pub(crate) mod peers;

@@ -39,6 +39,11 @@ impl SecureClient {
         Self::connect_after(address, authority, name, b"")
     }
 
+    /// The same, to speak HTTP/2 then.
+    pub(crate) fn connect_http2(address: SocketAddr, authority: &Authority, name: &str) -> io::Result<Self> {
+        Self::begin(address, authority, name, b"", &[b"h2"])
+    }
+
     /// The same, with these bytes in clear right before the handshake.
     pub(crate) fn connect_after(
         address: SocketAddr,
@@ -46,11 +51,22 @@ impl SecureClient {
         name: &str,
         before: &[u8],
     ) -> io::Result<Self> {
-        let config = ClientConfig::builder_with_provider(provider())
+        Self::begin(address, authority, name, before, &[])
+    }
+
+    fn begin(
+        address: SocketAddr,
+        authority: &Authority,
+        name: &str,
+        before: &[u8],
+        protocols: &[&[u8]],
+    ) -> io::Result<Self> {
+        let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("ring has both")
             .with_root_certificates(roots(authority))
             .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let name = ServerName::try_from(name.to_owned()).expect("a name");
         let mut session = ClientConnection::new(Arc::new(config), name).expect("a config");
         let (mut first, mut socket) = (before.to_vec(), connected(address)?);

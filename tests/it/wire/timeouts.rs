@@ -189,3 +189,43 @@ fn connections_over_the_limit_are_closed_and_free_places_are_used_again() {
             && client.try_response("GET").is_ok_and(|r| r.status == 200)
     });
 }
+
+/// Begins an answer, and goes on with it when `silence` is over, again and again; after a target of `/never`, never.
+fn haltingly(more: &str, silence: Duration) -> (Serin, crate::harness::Backend) {
+    front_with(more, move |conn| {
+        let Some(request) = conn.request() else { return };
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nx");
+        if request.target() == "/never" {
+            conn.await_close();
+            return;
+        }
+        for _ in 0..5 {
+            std::thread::sleep(silence);
+            conn.send("x");
+        }
+    })
+}
+
+#[test]
+fn a_response_of_which_nothing_more_comes_is_cut_off_and_charged_to_the_backend() {
+    let (mut serin, _backend) = haltingly("timeouts: { responseIdle: 1500ms }", Duration::from_millis(400));
+    let began = Instant::now();
+    let mut client = serin.client();
+    client.send("GET /never HTTP/1.1\r\nHost: t\r\n\r\n");
+    let (code, head) = client.head();
+    assert_eq!(code, 200);
+    client.rest_of(head, "GET").expect_err("it was cut");
+    assert_took(began, Duration::from_millis(1_500), "silent");
+    serin.await_count("serin_failures_total", &[("backend", "stable"), ("cause", "response-idle-timeout")], 1);
+    // Two seconds in all, and never more than a part of that without a byte.
+    assert_eq!(serin.client().get("/").text(), "xxxxxx");
+    assert_eq!(serin.count("serin_failures_total", &[]), 1);
+}
+
+#[test]
+fn what_a_grpc_stream_does_not_say_for_long_is_waited_for() {
+    let (mut serin, _backend) = haltingly("timeouts: { responseIdle: 100ms }", Duration::from_millis(500));
+    let mut client = serin.client();
+    client.send("POST /a.B/C HTTP/1.1\r\nHost: t\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.response().text(), "xxxxxx");
+}

@@ -63,6 +63,55 @@ fn without_auto_it_waits_for_serin_promote() {
 }
 
 #[test]
+fn promote_said_twice_in_a_row_goes_on_once() {
+    let promote = Verb::Promote { full: false };
+    // From a gate before the first step, from step to step, and from a pause.
+    let waiting = Walk::new(stepped("1"));
+    let mut in_a_step = Walk::new(stepped("1"));
+    in_a_step.ticks(5);
+    let mut paused = Walk::new(stepped("1"));
+    paused.ticks(5);
+    paused.say(Verb::Pause).unwrap();
+    for (mut walk, goes_to, and_then) in [(waiting, 0.1, 0.5), (in_a_step, 0.5, 1.0), (paused, 0.1, 0.5)] {
+        walk.trial.progress.canary_ready = true;
+        walk.say(promote).unwrap();
+        assert_eq!(walk.share(), Some(goes_to));
+        for second in [0, 9] {
+            walk.ticks(second);
+            let before = walk.trial.state.clone();
+            let no = walk.say(promote).unwrap_err();
+            assert!(no.contains("`serin promote` brought it here"), "{no}");
+            assert_eq!(walk.trial.state, before, "{no}");
+        }
+        walk.ticks(1);
+        walk.say(promote).unwrap();
+        assert_eq!(walk.share(), Some(and_then), "later it means the next step");
+    }
+}
+
+#[test]
+fn promote_after_something_else_has_happened_is_no_repetition() {
+    let promote = |full| Verb::Promote { full };
+    let mut walk = Walk::new(stepped("1"));
+    walk.ticks(1);
+    walk.say(promote(false)).unwrap();
+    walk.say(Verb::Pause).unwrap();
+    walk.say(promote(false)).unwrap();
+    assert_eq!((walk.phase(), walk.share()), (Phase::Progressing, Some(0.5)));
+    walk.say(promote(true)).unwrap();
+    assert_eq!(walk.phase(), Phase::Promoting);
+    for full in [false, true] {
+        assert!(walk.say(promote(full)).unwrap_err().starts_with("it is promoted already"));
+    }
+    // The last step's end, and not a step's beginning, is what it was brought to.
+    let mut walk = Walk::new(stepped("1"));
+    walk.spec.progression.as_mut().unwrap().promotion.auto = false;
+    walk.ticks(10_000);
+    walk.say(promote(false)).unwrap();
+    assert!(walk.say(promote(false)).unwrap_err().starts_with("it is promoted already"));
+}
+
+#[test]
 fn a_pause_keeps_the_weight_and_what_was_held_and_a_breach_ends_it() {
     let mut walk = Walk::new(stepped("1"));
     walk.ticks(31);
