@@ -1,7 +1,8 @@
 //! WebSocket over HTTP/2: extended CONNECT (RFC 8441).
 
-use crate::harness::frames::{self, DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS};
+use crate::harness::frames::{self, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS};
 use crate::harness::{Conn, Frame, FrameClient, eventually, front, front_with};
+use std::time::{Duration, Instant};
 
 fn connect(protocol: &str) -> Vec<(&str, &str)> {
     let [_, scheme, authority, _] = frames::request("", "");
@@ -128,4 +129,21 @@ fn a_tunnel_that_is_reset_or_idle_ends_on_both_sides() {
         eventually("the tunnel is over", || serin.count("serin_tunnels", &[]) == 0);
     }
     eventually("nothing is open", || serin.count("serin_connections", &[("side", "upstream")]) == 0);
+}
+
+#[test]
+fn draining_waits_for_a_tunnel_as_long_as_it_may() {
+    let (mut serin, _backend) = front_with("drain: { grace: 100ms, timeout: 3s }", echo);
+    let mut client = FrameClient::connect(serin.address());
+    client.send(&Frame::headers(1, &connect("websocket"), false));
+    assert_eq!(hear(&mut client, 2), b"hi");
+    let began = Instant::now();
+    serin.signal("TERM");
+    assert_eq!(client.until(|frame| frame.is(GOAWAY)).expect("it is told").code(), frames::NO_ERROR);
+    client.send(&Frame::data(1, *b"still here", false));
+    assert_eq!(hear(&mut client, 10), b"still here");
+    while client.next().is_some() {}
+    let exit = serin.exit();
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
 }
