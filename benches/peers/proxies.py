@@ -134,7 +134,10 @@ class Proxy:
     argv: Callable[[str, str], list[str]]
 
 
-def found(serin: str, envoy: str | None) -> tuple[list[Proxy], list[str]]:
+OTHER_BUILD = "Serin, other build"
+
+
+def found(serin: str, envoy: str | None, other_build: str | None = None) -> tuple[list[Proxy], list[str]]:
     """The proxies that are installed, HAProxy's TCP mode first, and a line for each one that is not."""
     proxies, missing = [], []
 
@@ -154,8 +157,10 @@ def found(serin: str, envoy: str | None) -> tuple[list[Proxy], list[str]]:
         ],
         "haproxy", ["-v"], "cfg", lambda path, file: [path, "-db", "-f", file],
     )  # fmt: skip
-    add([("Serin", lambda v: SERIN.format(**v))], serin, ["--version"], "yaml",
-        lambda path, file: [path, "run", "--config", file, "--workers", "1"])  # fmt: skip
+    for name, binary in [("Serin", serin), (OTHER_BUILD, other_build)]:
+        if binary:
+            add([(name, lambda v: SERIN.format(**v))], binary, ["--version"], "yaml",
+                lambda path, file: [path, "run", "--config", file, "--workers", "1"])  # fmt: skip
     add([("nginx", lambda v: NGINX.format(**v))], "nginx", ["-v"], "conf",
         lambda path, file: [path, "-c", file, "-p", os.path.dirname(file), "-e", "stderr"])  # fmt: skip
     add([("Envoy", lambda v: ENVOY.format(**v))], envoy or "envoy", ["--version"], "yaml",

@@ -69,6 +69,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(__file__).resolve().parents[2]
     parser.add_argument("--serin", default=str(root / "target/release/serin"), help="the binary to measure")
+    parser.add_argument("--other-build", metavar="SERIN", help="another build of Serin, to compare the first one with (HTTP/1.1)")
     parser.add_argument("--envoy", help="Envoy's binary when it is not on PATH")
     parser.add_argument("--rounds", type=int, help="rounds of each row (default 5, 2 with --quick)")
     parser.add_argument("--seconds", type=float, help="seconds a run (default 2, 1 with --quick)")
@@ -85,7 +86,7 @@ def arguments() -> argparse.Namespace:
 
 def compare(options: argparse.Namespace) -> int:
     near, far = cores()
-    found, missing = proxies.found(options.serin, options.envoy)
+    found, missing = proxies.found(options.serin, options.envoy, options.other_build)
     for line in missing:
         say(line)
     found = chosen(found, options)
@@ -276,6 +277,8 @@ def report(found, runs, footprints, options) -> str:
     lines = preface(found, options)
     for row, _, _ in ROWS:
         lines += table(runs, row, names, REFERENCE, "request")
+        if proxies.OTHER_BUILD in names:
+            lines += [f"Serin to the other build: {ratio(runs, row, 'Serin', proxies.OTHER_BUILD)}", ""]
     lines += ["| footprint | idle RSS | an idle client connection | a busy pair, of 512 | system calls/request | start to ready |",
               "|---|--:|--:|--:|--:|--:|"]  # fmt: skip
     for name in names:

@@ -96,7 +96,10 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
             Field::RequestId => !std::mem::replace(&mut seen.request_id, true),
             Field::ForwardedProto => !std::mem::replace(&mut seen.proto, true),
             Field::ForwardedHost => !std::mem::replace(&mut seen.host, true),
-            Field::ForwardedFor => !forwarded,
+            Field::ForwardedFor => {
+                seen.route = true;
+                !forwarded
+            }
             Field::Host
             | Field::TransferEncoding
             | Field::Connection
@@ -138,7 +141,8 @@ pub fn compose_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, inbound: &
     }
     if forwarded {
         if !dropped(changes, "x-forwarded-for") {
-            forwarded_for(out, head.fields, inbound.client);
+            let before = if seen.route { head.fields } else { FieldLines(&[]) };
+            forwarded_for(out, before, inbound.client);
         }
         if !seen.proto && !dropped(changes, "x-forwarded-proto") {
             if inbound.secure {
@@ -212,13 +216,14 @@ pub fn compose_response(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, outbound
     out.extend_from_slice(b"\r\n");
 }
 
-/// Which of the fields that are sent once have been.
+/// Which of the fields that are sent once have been, and whether an `X-Forwarded-For` came.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of its own")]
 struct Seen {
     request_id: bool,
     proto: bool,
     host: bool,
+    route: bool,
     cookie: bool,
 }
 
@@ -324,15 +329,25 @@ fn via_line(out: &mut Vec<u8>, received: Version) {
 /// A version 4 UUID from random bits (RFC 9562 section 5.4).
 fn uuid(out: &mut Vec<u8>, random: u128) {
     let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
     let mut text = [b'-'; 36];
-    let places = (0..8).chain(9..13).chain(14..18).chain(19..23).chain(24..36);
-    let digits = bits.to_be_bytes().into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
-    for (place, digit) in places.zip(digits) {
-        text[place] = digit;
+    for (place, byte) in UUID_PLACES.into_iter().zip(bits.to_be_bytes()) {
+        text[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
     }
     out.extend_from_slice(&text);
 }
+
+/// Where each byte of a UUID has its two digits.
+const UUID_PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// A byte's two digits.
+static HEX: [[u8; 2]; 256] = {
+    let (digits, mut table, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+    while byte < table.len() {
+        table[byte] = [digits[byte >> 4], digits[byte & 0xf]];
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 #[path = "compose_tests.rs"]

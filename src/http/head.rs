@@ -354,15 +354,18 @@ fn version_refusal(bytes: &[u8]) -> Refusal {
 /// looked for where lines can end alone, at the beginnings of the next ones.
 fn has_bare_line_feed(head: &[u8], fields: FieldLines<'_, '_>) -> bool {
     let begins = |line: &httparse::Header<'_>| line.name.as_ptr().addr() - head.as_ptr().addr();
-    !head.ends_with(b"\r\n\r\n") || fields.0.iter().any(|line| !head[..begins(line)].ends_with(b"\r\n"))
+    // Where a line begins, another one has ended.
+    let alone = |begins: usize| begins < 2 || head[begins - 2] != b'\r';
+    !head.ends_with(b"\r\n\r\n") || fields.0.iter().any(|line| alone(begins(line)))
 }
 
 /// Digits alone (RFC 9110 section 8.6).
 fn content_length(value: &[u8]) -> Result<u64, Refusal> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::ContentLength);
-    }
-    std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(Refusal::ContentLength)
+    let number = value.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
+    });
+    number.filter(|_| !value.is_empty()).ok_or(Refusal::ContentLength)
 }
 
 #[cfg(test)]

@@ -58,19 +58,19 @@ pub(super) struct Authority<'b> {
 
 impl<'b> Authority<'b> {
     pub(super) fn parse(bytes: &'b [u8]) -> Option<Self> {
-        let literal = bytes.first() == Some(&b'[');
-        let host = if literal {
-            1 + bytes.iter().position(|&byte| byte == b']')?
+        let of_name = |byte: u8| HOST_BYTES[usize::from(byte)];
+        let host = if bytes.first() == Some(&b'[') {
+            let end = bytes.iter().position(|&byte| byte == b']')?;
+            bytes[1..end].iter().all(|&byte| of_name(byte) || b"[:".contains(&byte)).then_some(end + 1)?
         } else {
-            bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len())
+            bytes.iter().position(|&byte| !of_name(byte)).unwrap_or(bytes.len())
         };
-        let of_host = |byte: &u8| HOST_BYTES[usize::from(*byte)] || (literal && b"[:]".contains(byte));
         let port_is_right = match &bytes[host..] {
             [] => true,
             [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
             _ => false,
         };
-        if !port_is_right || !bytes[..host].iter().all(of_host) {
+        if !port_is_right {
             return None;
         }
         let whole = std::str::from_utf8(bytes).ok()?;

@@ -217,8 +217,10 @@ impl Drop for Deadline {
 
 /// One tick more than the length, since the current tick is partly over.
 fn tick_after(now: u64, after: Duration) -> u64 {
-    let ticks = after.as_nanos().div_ceil(TICK.as_nanos());
-    now.saturating_add(u64::try_from(ticks).unwrap_or(NEVER)).saturating_add(1)
+    const A_SECOND: u32 = 1_000_000_000 / TICK.subsec_nanos();
+    // In two parts, since a division of 128 bits is a slow one.
+    let parts = u64::from(after.subsec_nanos().div_ceil(TICK.subsec_nanos()));
+    after.as_secs().saturating_mul(u64::from(A_SECOND)).saturating_add(parts).saturating_add(now).saturating_add(1)
 }
 
 fn slot_of(tick: u64) -> usize {

@@ -50,7 +50,9 @@ pub(super) fn increase(counter: &AtomicU64, by: u64) {
 
 /// Whole microseconds, rounded up, so that a duration never counts as shorter than it was.
 fn whole_us(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
+    // In two parts, since a division of 128 bits is a slow one.
+    let parts = u64::from(duration.subsec_nanos().div_ceil(1_000));
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(parts)
 }
 
 /// The bucket of a duration of `us` whole microseconds. A bucket has its upper bound in it and not its lower, as
@@ -99,6 +101,14 @@ mod tests {
         assert!(!is_boundary(Duration::from_micros(1_234_000)));
         assert!(!is_boundary(Duration::ZERO));
         assert!(!is_boundary(Duration::from_nanos(1_500)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_duration_counts_as_its_microseconds_rounded_up(seconds in 0..u64::MAX / 1_000_001, nanos in 0_u32..1_000_000_000) {
+            let duration = Duration::new(seconds, nanos);
+            prop_assert_eq!(u128::from(whole_us(duration)), duration.as_nanos().div_ceil(1_000));
+        }
     }
 
     #[test]
