@@ -16,6 +16,8 @@ pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 /// PING.
 pub const PING: u8 = 6;
+/// GOAWAY.
+pub const GOAWAY: u8 = 7;
 /// `WINDOW_UPDATE`.
 pub const WINDOW_UPDATE: u8 = 8;
 /// CONTINUATION.
@@ -47,6 +49,7 @@ impl FrameHead {
             SETTINGS if self.has(END_STREAM_OR_ACK) => self.length == 0,
             SETTINGS => self.length.is_multiple_of(6),
             PING => self.length == 8,
+            GOAWAY => self.length >= 8,
             _ => true,
         }
     }

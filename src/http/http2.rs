@@ -102,11 +102,16 @@ pub(super) fn field_lines<'h, 'b>(
     if lines.iter().any(is_padded) { Err(Refusal::Malformed) } else { Ok(FieldLines(lines)) }
 }
 
-/// A path, or `*` where that is one; never another address (RFC 9113 section 8.3.1).
+/// A path, or `*` where that is one; never another address (RFC 9113 section 8.3.1). CONNECT has an authority for it
+/// (section 8.5).
 fn target<'b>(parts: &'b Parts, method: &str) -> Result<Target<'b>, Refusal> {
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let scheme_is_ours = parts.uri.scheme_str().is_none_or(|scheme| scheme == "http" || scheme == "https");
-    if method != "CONNECT" && (!scheme_is_ours || !(target.starts_with('/') || target == "*")) {
+    let is_right = match method {
+        "CONNECT" => parts.uri.authority().is_some(),
+        _ => scheme_is_ours && (target.starts_with('/') || target == "*"),
+    };
+    if !is_right {
         return Err(Refusal::Malformed);
     }
     Target::parse(method, target).map_err(|refusal| match refusal {
@@ -115,9 +120,12 @@ fn target<'b>(parts: &'b Parts, method: &str) -> Result<Target<'b>, Refusal> {
     })
 }
 
-/// `:authority`, or else `Host`; one of them has to be there, and both must say the same (RFC 9113 section 8.3.1).
+/// `:authority`, or else `Host`; one of them has to be there, and both must say the same (RFC 9113 section 8.3.1). Neither
+/// may name no host (RFC 9110 section 4.2.1).
 fn authority<'b>(parts: &'b Parts, host: Option<Authority<'b>>) -> Result<Authority<'b>, Refusal> {
-    let Some(authority) = parts.uri.authority() else { return host.ok_or(Refusal::Malformed) };
+    let Some(authority) = parts.uri.authority() else {
+        return host.filter(|host| !host.host.is_empty()).ok_or(Refusal::Malformed);
+    };
     let authority = Authority::parse(authority.as_str().as_bytes()).filter(|authority| !authority.host.is_empty());
     authority
         .filter(|authority| host.is_none_or(|host| host.whole.eq_ignore_ascii_case(authority.whole)))

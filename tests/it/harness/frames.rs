@@ -21,6 +21,8 @@ pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PADDED: u8 = 8;
+/// `PRIORITY` of HEADERS.
+pub(crate) const HAS_PRIORITY: u8 = 0x20;
 
 /// Error codes (RFC 9113 section 7).
 pub(crate) const NO_ERROR: u32 = 0;
@@ -211,7 +213,8 @@ impl<S: Read + Write> FrameClient<S> {
     pub(crate) fn next(&mut self) -> Option<Frame> {
         let head = self.exactly(9)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        assert_eq!(stream >> 31, 0, "the reserved bit is set (RFC 9113 section 4.1): {head:?}");
         let frame = Frame::new(head[3], head[4], stream, self.exactly(length)?);
         if frame.is(SETTINGS) && !frame.has(ACK) {
             self.send(&Frame::new(SETTINGS, ACK, 0, []));

@@ -87,3 +87,14 @@ fn a_stream_too_many_is_refused() {
     client.send(&Frame::get(7));
     backend.await_requests(3);
 }
+
+/// Sections 6.8 and 7: a client that leaves, for a reason that nobody knows, is served what it has asked for.
+#[test]
+fn a_clients_goaway_with_an_unknown_code_takes_nothing_back() {
+    let (mut serin, _backend) = front(|conn| conn.reply_to_all("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    let mut client = FrameClient::connect(serin.address());
+    client.send(&Frame::post(1));
+    client.send(&Frame::new(GOAWAY, 0, 0, [0, 0, 0, 0, 0xde, 0xad, 0xbe, 0xef]));
+    client.send(&Frame::data(1, *b"x", true));
+    assert_eq!(client.answer(1).text(), "ok");
+}
