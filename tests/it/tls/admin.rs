@@ -31,7 +31,11 @@ fn the_admin_listener_speaks_tls_alone_and_takes_up_renewed_certificates() {
     assert!(believed.status.success(), "{believed:?}");
     let stranger = status(&[]);
     assert_eq!(stranger.status.code(), Some(1), "{stranger:?}");
-    assert!(String::from_utf8_lossy(&stranger.stderr).contains("certificate"), "{stranger:?}");
+    assert!(String::from_utf8_lossy(&stranger.stderr).contains("--ca-file names the authority"), "{stranger:?}");
+    let url = format!("http://{address}");
+    let in_clear = std::process::Command::new(env!("CARGO_BIN_EXE_serin")).args(["status", "--admin", &url]).output();
+    let said = in_clear.expect("it runs").stderr;
+    assert!(String::from_utf8_lossy(&said).contains("its URL begins with https://"), "{said:?}");
     let clear = crate::harness::Client::try_connect(address).and_then(|mut client| {
         client.wire.send(b"GET /healthz HTTP/1.1\r\nHost: admin\r\n\r\n")?;
         client.wire.closed()
