@@ -137,6 +137,25 @@ def ask(connection: socket.socket) -> bytes:
     return head
 
 
+def ask_over_http2(connection: socket.socket):
+    """Sends one request over HTTP/2 and reads its whole response (RFC 9113)."""
+    settings, headers, end_stream = b"\0\0\0\4\0\0\0\0\0", b"\x82\x86\x84\x41\x01x", 1
+    begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings
+    connection.sendall(begin + b"\0\0" + bytes([len(headers)]) + b"\1\5\0\0\0\1" + headers)
+    come = b""
+    while True:
+        while len(come) < 9 or len(come) < 9 + int.from_bytes(come[:3]):
+            come += receive(connection)
+        kind, flags, stream = come[3], come[4], int.from_bytes(come[5:9])
+        come = come[9 + int.from_bytes(come[:3]):]
+        if kind == 4 and not flags:
+            connection.sendall(settings[:4] + b"\1" + settings[5:])
+        if stream == 1 and kind in (0, 1) and flags & end_stream:
+            return
+        if kind in (3, 7):
+            raise Failed("the request was not answered over HTTP/2")
+
+
 def receive(connection: socket.socket) -> bytes:
     """What has come; the end of the connection is an error."""
     data = connection.recv(65536)
@@ -196,7 +215,7 @@ def system_calls(pids: list[int], core: int, out: Path, run) -> int | None:
     return int(total.group(1)) if total else None
 
 
-def memory_of_idle(process: Process, port: int, count: int) -> float:
+def memory_of_idle(process: Process, port: int, count: int, ask=ask) -> float:
     """Resident bytes for each of `count` client connections that have done one request and stay open."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as warm:
         ask(warm)

@@ -147,7 +147,7 @@ def compare_protocols(options: argparse.Namespace) -> int:
     # HAProxy's TCP mode would carry the bytes without a look at them.
     found = [dataclasses.replace(proxy, name=proxy.name.partition(",")[0]) for proxy in found if "TCP" not in proxy.name]
     found = chosen(found, options)
-    runs = []
+    runs, idle = [], {}
     with tempfile.TemporaryDirectory(prefix="serin-peers-") as directory, contextlib.ExitStack() as stack:
         work = Path(directory)
         work.chmod(0o755)
@@ -178,6 +178,8 @@ def compare_protocols(options: argparse.Namespace) -> int:
                     process = Process(proxy.argv(proxy.binary, str(config)), near, place / "log")
                     one[proxy.name] = (started.enter_context(process), port)
                     process.until_open(port)
+                    if row.ask:
+                        idle[row.name, proxy.name] = measure.memory_of_idle(process, port, IDLE_CONNECTIONS, row.ask)
                     row.load(loads, port, 1)
                 for number in range(options.rounds):
                     for name, (process, port) in one.items() if number % 2 == 0 else reversed(one.items()):
@@ -194,6 +196,9 @@ def compare_protocols(options: argparse.Namespace) -> int:
     print("\n".join(preface(found, options)))
     for row in rows:
         print("\n".join(table(runs, row.name, [proxy.name for proxy in found], protocols.REFERENCE, row.unit, row.latencies)))
+    for row in [row for row in rows if row.ask]:
+        print(f"An idle connection of {row.name.partition(' ')[0]}, of {IDLE_CONNECTIONS}: "
+              + ", ".join(f"{p.name} {idle[row.name, p.name] / 1024:.1f} KiB" for p in found) + ".")  # fmt: skip
     if options.json:
         options.json.write_text(json.dumps({"runs": runs}, indent=1))
     return 1 if any(run["errors"] for run in runs) else 0

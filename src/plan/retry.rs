@@ -11,7 +11,8 @@ pub struct Retry {
     pub codes: ErrorCodes,
     /// The least wait before the next try. Default 25 ms.
     pub backoff: Duration,
-    /// From the start of a try to its response's head. Default `None`.
+    /// From the start of a try to its response's head; where the client is still sending, from the end of that. Default
+    /// `None`.
     pub per_try_timeout: Option<Duration>,
 }
 

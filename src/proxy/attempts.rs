@@ -133,7 +133,9 @@ impl<'a, 'p> Attempts<'a, 'p> {
     /// Bounds the attempt that begins.
     fn bound(&self) {
         let rule = self.rule();
-        let head = rule.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let per_try = rule.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        // What the client takes to send the rest is the client's time: [`Exchange`] bounds the wait that comes after that.
+        let head = per_try.filter(|_| self.request.outgoing.body.is_read());
         if head.is_some() || rule.backend_request.is_some() {
             self.client.deadline.bound_attempt(head, rule.backend_request);
         }

@@ -209,6 +209,13 @@ impl Deadline {
         self.bound.set(self.due(head).min(attempt));
     }
 
+    /// The wait for the response's head begins, and ends after this, if nothing bounds it already.
+    pub(super) fn bound_head(&self, after: Duration) {
+        if self.bound.get() == self.attempt.get() {
+            self.bound.set(self.due(Some(after)).min(self.attempt.get()));
+        }
+    }
+
     /// What bounded the wait for the response's head does so no more.
     pub(super) fn head_came(&self) {
         self.bound.set(self.attempt.get());

@@ -38,6 +38,11 @@ impl Exchange<'_, '_> {
         };
         // A stage in which bytes move is entered anew each time they do: the deadline is for standing still.
         if self.stage != Some(stage) || stage != Stage::Head {
+            if let (Stage::Head, false) = (stage, self.seen.begun)
+                && let Some(most) = self.retries.and_then(|retries| retries.policy?.per_try_timeout)
+            {
+                self.client.deadline.bound_head(most);
+            }
             let timeouts = self.outgoing.timeouts;
             self.client.deadline.set(match stage {
                 Stage::ClientTakes => timeouts.idle,

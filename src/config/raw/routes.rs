@@ -65,7 +65,8 @@ pub(in crate::config) struct Retry {
     /// The least wait before a request is tried again; up to twice as much at random, and twice that the next time, up
     /// to ten times. Default `25ms`.
     pub(in crate::config) backoff: Option<At<DurationText>>,
-    /// From the start of a try to its response's head. Default: none but the time-outs.
+    /// From the start of a try to its response's head; where the client is still sending, from the end of that. Default:
+    /// none but the time-outs.
     pub(in crate::config) per_try_timeout: Option<At<DurationText>>,
 }
 

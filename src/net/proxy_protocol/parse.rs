@@ -65,14 +65,13 @@ fn agree(bytes: &[u8], expected: &[u8]) -> bool {
 /// Version 1: `PROXY TCP4 source destination port port`, and CRLF.
 fn line(bytes: &[u8]) -> Result<Progress, Malformed> {
     let seen = &bytes[..bytes.len().min(MAX_LINE)];
-    let Some(end) = seen.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
-        // Its end has two bytes.
+    // Its end has two bytes.
+    let Some(end) = seen.iter().take(MAX_LINE - 1).position(|byte| matches!(byte, b'\r' | b'\n')) else {
         return if seen.len() + 2 <= MAX_LINE { Ok(Progress::Partial) } else { Err(Malformed::LongLine) };
     };
     match &seen[end..] {
         [b'\r', b'\n', ..] => {}
-        [b'\r'] if seen.len() < MAX_LINE => return Ok(Progress::Partial),
-        [b'\r'] => return Err(Malformed::LongLine),
+        [b'\r'] => return Ok(Progress::Partial),
         _ => return Err(Malformed::Line),
     }
     let content = std::str::from_utf8(&seen[..end]).map_err(|_| Malformed::Line)?;

@@ -52,6 +52,26 @@ fn resets_and_refused_connections_are_failures_too() {
     assert!(codes(&mut serin, 50).iter().all(|code| *code == 200));
 }
 
+#[test]
+fn each_ejection_lasts_longer_than_the_one_before() {
+    let shops = [Shop::open("a"), Shop::open("b")];
+    // So long an interval that nothing is forgiven meanwhile.
+    let keys = "consecutiveFailures: 3, interval: 10m, baseEjectionTime: 1s";
+    let mut serin = Serin::start(&one_backend(&shops, &outliers(keys)));
+    shops[0].answer(500);
+    let load = Load::start(serin.address(), 2, Duration::from_millis(2));
+    for lasts in ["1s", "2s", "3s"] {
+        let event = serin.process.log.event("the endpoint is ejected", |fields| fields["lasts"] == lasts);
+        assert!(event.is_some(), "{}", serin.process.log.text());
+    }
+    await_endpoints(&serin, "shop", "ejected", 1);
+    let asked = shops[0].requests();
+    let others = shops[1].requests();
+    eventually("the other serves on", || shops[1].requests() > others + 100);
+    assert!(shops[0].requests() <= asked + 2, "{} more", shops[0].requests() - asked);
+    load.stop();
+}
+
 /// Asks until an endpoint is ejected; how many requests failed.
 fn eventually_ejected(serin: &mut Serin) -> usize {
     let mut failed = 0;

@@ -1,8 +1,8 @@
 //! Many connections at once, from as many of this machine's addresses as their ports need.
 
-use crate::harness::Serin;
+use crate::harness::{Serin, skipped};
 use serin::machine::raise_open_files;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -15,9 +15,7 @@ pub(super) fn fits(connections: usize) -> bool {
     let most = raise_open_files().unwrap_or(0);
     let fits = most >= connections as u64 + 2_000;
     if !fits {
-        // Not by a macro: their output is kept back while a test passes.
-        let why = format!("skipped: {connections} connections do not fit into the hard limit of {most} open files");
-        let _ = writeln!(io::stderr(), "test {} ... {why}", module_path!());
+        skipped(&format!("{connections} connections do not fit into the hard limit of {most} open files"));
     }
     fits
 }

@@ -9,11 +9,13 @@
 mod broken;
 mod clients;
 mod crowd;
+mod deaf_http2;
 mod endpoint;
 mod figures;
 mod frozen;
 mod full;
 mod idle;
+mod idle_http2;
 mod kills;
 mod network;
 mod partition;

@@ -1,6 +1,6 @@
 //! A network namespace with an interface of its own, which stands for another machine and can be cut off.
 
-use std::io::Write as _;
+use crate::harness::skipped;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -23,9 +23,7 @@ impl Network {
         match network.make() {
             Ok(()) => Some(network),
             Err(why) => {
-                // Not by a macro: their output is kept back while a test passes.
-                let why = format!("skipped: no network namespace can be made, which takes root and iproute2 ({why})");
-                let _ = writeln!(std::io::stderr(), "test {} ... {why}", module_path!());
+                skipped(&format!("no network namespace can be made, which takes root and iproute2 ({why})"));
                 None
             }
         }

@@ -1,12 +1,8 @@
 //! Real callers and real servers.
 
 use super::caller::Caller;
-use super::{PEER, Server, config, grpcio};
-use crate::harness::{Backend, PATIENCE, Peer, Serin, everything_to, free_address};
-
-fn limit() -> String {
-    (PATIENCE.as_secs() * 5).to_string()
-}
+use super::{PEER, Server, assert_talks, config, grpcio, limit};
+use crate::harness::{Backend, Peer, Serin, everything_to, free_address};
 
 fn ends(serin: &Serin, status: &str) -> u64 {
     serin.count("serin_grpc_responses_total", &[("grpc_status", status)])
@@ -14,25 +10,10 @@ fn ends(serin: &Serin, status: &str) -> u64 {
 
 #[test]
 fn every_kind_of_call_passes_with_its_metadata_its_status_its_deadline_and_its_cancellation() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     let server = Server::start(&python);
     let mut serin = Serin::start(&config(server.address));
-    let mut caller = Peer::start(&python, PEER, &["talk", &serin.address().to_string(), &limit()]);
-    // Each line is one thing that the caller has seen to work; what does not work ends it with an error instead.
-    let expected = [
-        "unary calls",
-        "server streaming",
-        "client streaming",
-        "streaming both ways",
-        "metadata",
-        "statuses",
-        "deadline",
-        "cancellation",
-    ];
-    for what in expected {
-        assert_eq!(caller.line(), what);
-    }
-    assert!(caller.ends_well());
+    assert_talks(&python, serin.address(), &[]);
     for status in ["INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED"]
         .into_iter()
         .chain(["FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "INTERNAL", "UNAVAILABLE", "UNAUTHENTICATED"])
@@ -51,7 +32,7 @@ fn every_kind_of_call_passes_with_its_metadata_its_status_its_deadline_and_its_c
 
 #[test]
 fn of_10000_calls_over_one_channel_none_is_lost() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     let server = Server::start(&python);
     let mut serin = Serin::start(&config(server.address));
     let address = serin.address().to_string();
@@ -64,7 +45,7 @@ fn of_10000_calls_over_one_channel_none_is_lost() {
 
 #[test]
 fn thousands_of_tiny_messages_at_once_are_no_flood() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     let server = Server::start(&python);
     let mut serin = Serin::start(&config(server.address));
     // They fit into the window that a stream begins with, so nothing slows the caller down.
@@ -81,7 +62,7 @@ fn one_call(python: &str, serin: &mut Serin) -> String {
 
 #[test]
 fn a_caller_is_told_in_grpcs_way_that_nobody_is_there() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     let mut serin = Serin::start(&config(free_address()));
     assert_eq!(one_call(&python, &mut serin), "UNAVAILABLE the backend refused the connection");
     assert!(ends(&serin, "UNAVAILABLE") >= 1);
@@ -89,7 +70,7 @@ fn a_caller_is_told_in_grpcs_way_that_nobody_is_there() {
 
 #[test]
 fn a_response_that_breaks_off_ends_as_unavailable() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     // A whole message, or none, or the beginning of one; and then the connection breaks.
     for content in ["a\r\n\0\0\0\0\x05hello\r\n", "", "7\r\n\0\0\0\0\x05he\r\n", "3\r\n\0\0\0\r\n"] {
         let backend = Backend::start(move |conn| {

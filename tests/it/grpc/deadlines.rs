@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 #[test]
 fn a_deadline_that_passes_ends_the_call_for_both_sides_whether_its_response_has_begun_or_not() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     let server = Server::start(&python);
     // Not the caller's time, of which the server would be told, and which it would watch itself.
     let mut serin = Serin::start(&format!("{}timeouts: {{ request: 1s }}\n", super::config(server.address)));

@@ -5,7 +5,7 @@ use crate::harness::{Serin, eventually, everything_to};
 
 #[test]
 fn an_endpoint_is_used_while_its_health_service_says_that_it_serves() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     let mut server = Server::start(&python);
     let health =
         "health: { grpc: { service: test.Peer }, interval: 100ms, healthyThreshold: 1, unhealthyThreshold: 1 }";

@@ -5,7 +5,7 @@ use crate::harness::{PATIENCE, Peer, Serin, eventually};
 
 #[test]
 fn a_canary_that_is_unavailable_under_200_is_taken_out_and_a_stable_that_finds_nothing_is_not_charged() {
-    let Some(python) = grpcio(module_path!()) else { return };
+    let Some(python) = grpcio() else { return };
     let (stable, canary) = (Server::with(&python, &["NOT_FOUND"]), Server::with(&python, &["UNAVAILABLE"]));
     let mut serin = Serin::start(&format!(
         r#"

@@ -1,11 +1,12 @@
 """Both ends of gRPC, for the tests beside this file. Messages are plain bytes, so that no code has to be generated.
 
     peer.py serve [STATUS]                      says where it listens; with STATUS, every unary call ends with that
-    peer.py talk ADDRESS LIMIT                  calls it in every way, and prints a line for each thing that works
+    peer.py serve-tls CERTIFICATE KEY           the same over TLS, with these files
+    peer.py talk ADDRESS LIMIT [CA]             calls it in every way, and prints a line for each thing that works
     peer.py load ADDRESS COUNT AT-ONCE LIMIT    prints which statuses so many unary calls over one channel ended with
-    peer.py call ADDRESS LIMIT                  makes one unary call, and prints its status and message
+    peer.py call ADDRESS LIMIT [CA]             makes one unary call, and prints its status and message
 
-LIMIT is in seconds. A server's health is what the last line on its standard input says: a number of `ServingStatus`.
+LIMIT is in seconds. With CA, a file, it is called over TLS and believed by that authority. A server's health is what the last line on its standard input says: a number of `ServingStatus`.
 """
 
 import asyncio
@@ -101,10 +102,20 @@ class Methods(grpc.GenericRpcHandler):
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0), ("grpc.so_reuseport", 0)]
 
 
-async def serve(status=None):
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+async def serve_tls(certificate, key):
+    await serve(credentials=grpc.ssl_server_credentials([(content(key), content(certificate))]))
+
+
+async def serve(status=None, credentials=None):
     server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers([Methods(server_of(status))])
-    port = server.add_insecure_port("127.0.0.1:0")
+    anywhere = "127.0.0.1:0"
+    port = server.add_secure_port(anywhere, credentials) if credentials else server.add_insecure_port(anywhere)
     await server.start()
     print(f"127.0.0.1:{port}", flush=True)
     asyncio.get_running_loop().add_reader(sys.stdin, learn)
@@ -125,6 +136,12 @@ async def status_of(call):
     except grpc.aio.AioRpcError as error:
         return error.code().name, error.details()
     return "OK", None
+
+
+def channel_to(address, ca=None):
+    if ca is None:
+        return grpc.aio.insecure_channel(address, options=OPTIONS)
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(content(ca)), options=OPTIONS)
 
 
 class Talk:
@@ -201,8 +218,8 @@ class Talk:
             await asyncio.sleep(0.01)
 
 
-async def talk(address, limit):
-    async with asyncio.timeout(float(limit)), grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+async def talk(address, limit, ca=None):
+    async with asyncio.timeout(float(limit)), channel_to(address, ca) as channel:
         talking = Talk(channel)
         for what in (
             talking.unary_calls,
@@ -220,7 +237,7 @@ async def talk(address, limit):
 
 async def load(address, count, at_once, limit):
     ended, left = collections.Counter(), iter(range(int(count)))
-    async with asyncio.timeout(float(limit)), grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+    async with asyncio.timeout(float(limit)), channel_to(address) as channel:
         unary = channel.unary_unary(SERVICE + "Unary")
 
         async def caller():
@@ -234,11 +251,12 @@ async def load(address, count, at_once, limit):
     print(json.dumps(ended), flush=True)
 
 
-async def call(address, limit):
-    async with asyncio.timeout(float(limit)), grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+async def call(address, limit, ca=None):
+    async with asyncio.timeout(float(limit)), channel_to(address, ca) as channel:
         code, message = await status_of(channel.unary_unary(SERVICE + "Unary")(b"hello"))
         print(code, message, flush=True)
 
 
 role, *arguments = sys.argv[1:]
-asyncio.run({"serve": serve, "talk": talk, "load": load, "call": call}[role](*arguments))
+roles = {"serve": serve, "serve-tls": serve_tls, "talk": talk, "load": load, "call": call}
+asyncio.run(roles[role](*arguments))

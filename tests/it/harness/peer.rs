@@ -1,14 +1,16 @@
 //! Peers that are written in Python, each in a script beside its test.
 
 use super::PATIENCE;
+use super::programs::no_peer;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-/// A Python that can import `module`, for the test of this name: the one that `SERIN_TEST_PYTHON` names, or
-/// else CI's, or else the system's. Where none has it, the test says so and is skipped; one that is named must have it.
-pub(crate) fn python(module: &str, test: &str) -> Option<String> {
+/// A Python that can import `module`: the one that `SERIN_TEST_PYTHON` names, or else CI's, or else the system's.
+/// Where none has it, the test says so and is skipped; one that is named must have it.
+#[track_caller]
+pub(crate) fn python(module: &str) -> Option<String> {
     let has = |python: &str| {
         let mut command = Command::new(python);
         command.args(["-c", &format!("import {module}")]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -21,9 +23,7 @@ pub(crate) fn python(module: &str, test: &str) -> Option<String> {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin/python");
     let found = [installed.to_str().expect("a plain path"), "python3"].into_iter().find(|python| has(python));
     if found.is_none() {
-        // Not by a macro: their output is kept back while a test passes.
-        let why = format!("skipped: no Python with `{module}` (SERIN_TEST_PYTHON, target/peers/bin/python, python3)");
-        let _ = writeln!(std::io::stderr(), "test {test} ... {why}");
+        no_peer(&format!("no Python with `{module}` (SERIN_TEST_PYTHON, target/peers/bin/python, python3)"));
     }
     found.map(str::to_owned)
 }

@@ -3,6 +3,7 @@
 mod conformance;
 mod floods;
 mod flow;
+mod nginx;
 mod peers;
 mod streams;
 mod websocket;

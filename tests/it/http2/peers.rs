@@ -1,6 +1,6 @@
 //! Clients of HTTP/2 that people use. A test whose client is not installed says that it is skipped, and why.
 
-use crate::harness::{Backend, Conn, Serin, everything_to, front, front_with};
+use crate::harness::{Backend, Conn, Serin, everything_to, front, front_with, no_peer, program};
 use crate::tls::authority::Authority;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ fn curl(args: &[&str], content: &[u8], address: SocketAddr) -> Option<String> {
     curl_to(&format!("http://{address}/path?query"), args, content)
 }
 
-fn curl_to(url: &str, args: &[&str], content: &[u8]) -> Option<String> {
-    let knows = Command::new("curl").arg("--version").output().ok()?;
+pub(super) fn curl_to(url: &str, args: &[&str], content: &[u8]) -> Option<String> {
+    let knows = Command::new(program("curl")?).arg("--version").output().expect("it runs");
     if !String::from_utf8_lossy(&knows.stdout).contains("HTTP2") {
-        println!("skipped: there is no curl with HTTP/2 here");
+        no_peer("there is no curl with HTTP/2");
         return None;
     }
     let mut command = Command::new("curl");
@@ -78,11 +78,8 @@ fn curl_agrees_on_http2_over_tls_and_may_insist_on_http1() {
 }
 
 /// The output of a program of nghttp2's.
-fn nghttp2(program: &str, args: &[&str]) -> Option<String> {
-    let Ok(output) = Command::new(program).args(args).output() else {
-        println!("skipped: there is no {program} here");
-        return None;
-    };
+pub(super) fn nghttp2(name: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program(name)?).args(args).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     Some(text)

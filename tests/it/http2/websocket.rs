@@ -1,6 +1,6 @@
 //! WebSocket over HTTP/2: extended CONNECT (RFC 8441).
 
-use crate::harness::frames::{self, DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS};
+use crate::harness::frames::{self, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS};
 use crate::harness::{Conn, Frame, FrameClient, eventually, front, front_with};
 use std::time::{Duration, Instant};
 
@@ -166,18 +166,18 @@ fn a_tunnel_that_is_reset_or_idle_ends_on_both_sides() {
 }
 
 #[test]
-fn the_requests_own_time_is_over_with_the_switch() {
-    let (mut serin, _backend) = front_with("timeouts: { request: 300ms }", echo);
+fn draining_waits_for_a_tunnel_as_long_as_it_may() {
+    let (mut serin, _backend) = front_with("drain: { grace: 100ms, timeout: 3s }", echo);
     let mut client = FrameClient::connect(serin.address());
     client.send(&Frame::headers(1, &connect("websocket"), false));
     assert_eq!(hear(&mut client, 2), b"hi");
-    // A request's deadline passes up to two ticks late.
-    let until = Instant::now() + Duration::from_millis(900);
-    let mut heard = 2;
-    while Instant::now() < until {
-        client.send(&Frame::data(1, *b"still here", false));
-        assert_eq!(hear(&mut client, 10), b"still here", "after {heard} bytes");
-        heard += 10;
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let began = Instant::now();
+    serin.signal("TERM");
+    assert_eq!(client.until(|frame| frame.is(GOAWAY)).expect("it is told").code(), frames::NO_ERROR);
+    client.send(&Frame::data(1, *b"still here", false));
+    assert_eq!(hear(&mut client, 10), b"still here");
+    while client.next().is_some() {}
+    let exit = serin.exit();
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
 }

@@ -1,8 +1,9 @@
 //! WebSocket to backends that speak HTTP/2: extended CONNECT (RFC 8441).
 
-use super::front;
 use super::peer::{Call, Peer, response};
-use crate::harness::eventually;
+use super::{front, over_http2};
+use crate::harness::frames::{self, DATA, END_STREAM, HEADERS, RST_STREAM};
+use crate::harness::{Frame, FrameClient, Serin, eventually, hpack};
 use bytes::Bytes;
 use h2::ext::Protocol;
 
@@ -86,4 +87,110 @@ fn a_backend_without_extended_connect_takes_no_websocket_and_any_other_upgrade_i
     assert_eq!(backend.requests(), 0);
     let other = serin.client().get_with("/", "Upgrade: foo/2\r\nConnection: upgrade\r\n");
     assert_eq!((other.status, other.text().as_str()), (200, "plain"));
+}
+
+/// An extended CONNECT on `stream`, as a client over HTTP/2 sends it.
+fn connect(stream: u32) -> Frame {
+    let [_, scheme, authority, _] = frames::request("", "");
+    let pseudo = [(":method", "CONNECT"), (":protocol", "websocket"), scheme, authority, (":path", "/chat?room=1")];
+    let fields = [&pseudo[..], &[("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat, superchat")]];
+    Frame::headers(stream, &fields.concat(), false)
+}
+
+/// The content on `stream` until there are `length` bytes of it; whether it has ended then.
+#[track_caller]
+fn hear(client: &mut FrameClient, stream: u32, length: usize) -> (Vec<u8>, bool) {
+    let (mut heard, mut ended) = (Vec::new(), false);
+    while heard.len() < length && !ended {
+        let frame = client.until(|frame| frame.is(DATA) && frame.stream == stream).expect("more");
+        ended = frame.has(END_STREAM);
+        heard.extend(frame.payload);
+    }
+    (heard, ended)
+}
+
+#[test]
+fn an_extended_connect_of_a_client_goes_on_as_one() {
+    let backend = Peer::start_with(&willing(), echo);
+    let mut serin = front(backend.address(), "");
+    let mut client = FrameClient::connect(serin.address());
+    client.send(&connect(1));
+    client.send(&Frame::data(1, *b"early", false));
+    let head = client.until(|frame| frame.is(HEADERS)).expect("an answer");
+    assert!(!head.has(END_STREAM));
+    let fields = hpack::read(&head.payload);
+    let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    assert_eq!((field(":status"), field("sec-websocket-protocol")), (Some("200"), Some("chat")));
+    for name in ["sec-websocket-accept", "upgrade", "connection"] {
+        assert_eq!(field(name), None, "HTTP/2 has none");
+    }
+    serin.await_count("serin_tunnels", &[], 1);
+    assert_eq!(hear(&mut client, 1, 5).0, b"early");
+    // More than any window lets through at once, and each byte comes back.
+    let message = vec![b'm'; 16_000];
+    for _ in 0..20 {
+        client.send(&Frame::data(1, message.clone(), false));
+        assert_eq!(hear(&mut client, 1, message.len()).0, message);
+        [0, 1].into_iter().for_each(|stream| client.send(&Frame::window_update(stream, 16_000)));
+    }
+    // A request beside it is no part of it.
+    client.send(&connect(3));
+    client.send(&Frame::data(3, *b"", true));
+    let (bye, mut ended) = hear(&mut client, 3, 3);
+    assert_eq!(bye, b"bye");
+    client.send(&Frame::data(1, *b"last", true));
+    assert_eq!(hear(&mut client, 1, 7).0, b"lastbye");
+    while !ended {
+        ended = client.until(|frame| frame.is(DATA)).expect("the end").has(END_STREAM);
+    }
+    let head = backend.heads().remove(0);
+    assert_eq!((head.method.as_str(), head.uri.to_string().as_str()), ("CONNECT", "http://test/chat?room=1"));
+    assert_eq!(head.headers["sec-websocket-protocol"], "chat, superchat");
+    assert!(!head.headers.contains_key("sec-websocket-key"), "HTTP/2 has none");
+    serin.await_count("serin_requests_total", &[("code", "101")], 2);
+    eventually("the tunnels are over", || serin.count("serin_tunnels", &[]) == 0 && backend.streams() == 0);
+    assert_eq!((serin.count("serin_failures_total", &[]), backend.connections()), (0, 1));
+}
+
+#[test]
+fn a_tunnel_of_streams_that_is_reset_on_one_side_or_idle_ends_on_both() {
+    // Says a word, and does not end what it says by itself; a word from the client has it break off.
+    let backend = Peer::start_with(&willing(), async |mut call: Call| {
+        let mut sends = call.begin(response(200))?;
+        sends.send_data(Bytes::from_static(b"hi"), false)?;
+        if call.content.data().await.transpose()?.is_some() {
+            sends.send_reset(h2::Reason::INTERNAL_ERROR);
+        }
+        Ok(())
+    });
+    let config = over_http2(backend.address(), "").replace("connect: 10s", "connect: 10s, tunnelIdle: 300ms");
+    let mut serin = Serin::start_with(&config, &["--workers", "1"], &[]);
+    let mut client = FrameClient::connect(serin.address());
+    for (stream, last) in
+        [(1, Some(Frame::reset(1, frames::CANCEL))), (3, Some(Frame::data(3, *b"x", false))), (5, None)]
+    {
+        client.send(&connect(stream));
+        assert_eq!(hear(&mut client, stream, 2).0, b"hi");
+        last.iter().for_each(|frame| client.send(frame));
+        if stream > 1 {
+            assert!(client.until(|frame| frame.is(RST_STREAM) && frame.stream == stream).is_some(), "it is no end");
+        }
+        eventually("the tunnel is over", || serin.count("serin_tunnels", &[]) == 0 && backend.streams() == 0);
+    }
+    assert_eq!(backend.connections(), 1, "which was the streams' business alone");
+}
+
+#[test]
+fn a_client_over_http2_is_told_that_a_backend_takes_no_websocket() {
+    let refuses = Peer::start_with(&willing(), async |call: Call| call.reply(403, "not you"));
+    let plain = Peer::start(async |call: Call| call.reply(200, "plain"));
+    for (backend, status, asked) in [(refuses, 403, 1), (plain, 501, 0)] {
+        let mut serin = front(backend.address(), "");
+        let mut client = FrameClient::connect(serin.address());
+        client.send(&connect(1));
+        let answer = client.answer(1);
+        assert_eq!((answer.status, answer.whole, backend.requests()), (status, true, asked));
+        assert_eq!(answer.field("x-serin-reason"), (status == 501).then_some("no-websocket"));
+        assert_eq!(serin.count("serin_tunnels", &[]), 0);
+    }
 }

@@ -1,8 +1,7 @@
 //! Other people's implementations: curl as the proxy in front, `HAProxy` in front and behind, nginx behind.
 
 use super::{OK, front};
-use crate::harness::{Backend, Client, Serin, eventually, everything_to, free_address};
-use crate::tls::authority::has;
+use crate::harness::{Backend, Client, Nginx, Serin, eventually, everything_to, free_address, has, program};
 use crate::tls::peers::run;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -13,11 +12,11 @@ struct Running(Child);
 
 impl Running {
     /// Starts it, and waits until somebody accepts at `address`.
-    fn start(program: &str, arguments: &[&str], address: SocketAddr) -> Self {
-        let mut command = Command::new(program);
+    fn start(name: &str, arguments: &[&str], address: SocketAddr) -> Self {
+        let mut command = Command::new(program(name).expect("it is installed"));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let running = Self(command.spawn().expect("it is installed"));
-        eventually(&format!("{program} accepts"), || TcpStream::connect(address).is_ok());
+        eventually(&format!("{name} accepts"), || TcpStream::connect(address).is_ok());
         running
     }
 }
@@ -99,23 +98,11 @@ fn haproxy_behind_takes_both_versions() {
 
 #[test]
 fn nginx_behind_takes_both_versions() {
-    if !has(&["nginx"]) {
-        return;
-    }
-    let (directory, listens) = (tempfile::tempdir().expect("a directory can be made"), free_address());
-    let root = directory.path().display();
-    let config = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log; events {{}}\n\
-         http {{ access_log off; client_body_temp_path {root}/a; proxy_temp_path {root}/b; fastcgi_temp_path {root}/c;\n\
-         uwsgi_temp_path {root}/d; scgi_temp_path {root}/e;\n\
-         server {{ listen {listens} proxy_protocol; return 200 \"$proxy_protocol_addr:$proxy_protocol_port\"; }} }}\n"
-    );
-    let file = directory.path().join("nginx.conf");
-    std::fs::write(&file, config).expect("a directory of ours");
-    let _nginx = Running::start("nginx", &["-p", path(directory.path()), "-c", path(&file)], listens);
+    let says = "return 200 \"$proxy_protocol_addr:$proxy_protocol_port\";";
+    let Some(nginx) = Nginx::start("", "proxy_protocol", says) else { return };
     for version in ["v1", "v2"] {
         let keys = format!(", proxyProtocol: {version} }}\nroutes");
-        let mut serin = Serin::start(&everything_to(listens).replace(" }\nroutes", &keys));
+        let mut serin = Serin::start(&everything_to(nginx.address).replace(" }\nroutes", &keys));
         let mut client = Client::connect_from("127.0.6.3".parse().unwrap(), serin.address());
         let own = client.wire.stream().local_addr().unwrap();
         assert_eq!(client.get("/").text(), own.to_string(), "{version}");

@@ -69,6 +69,22 @@ fn nor_does_one_that_takes_none() {
 }
 
 #[test]
+fn nor_does_one_that_has_too_much_to_do() {
+    let stable = Service::start("stable");
+    let canary = Backend::start(|conn| while conn.request().is_some() && !conn.await_close() {});
+    let breaker = "name: canary, circuitBreaker: { maxRequests: 1 }";
+    let config = halves(stable.address(), canary.address(), "").replacen("name: canary", breaker, 1);
+    let mut serin = Serin::start_with(&config, &["--workers", "1"], &[]);
+    let mut tester = serin.client();
+    tester.send("GET / HTTP/1.1\r\nHost: t\r\nx-canary: always\r\n\r\n");
+    canary.await_requests(1);
+    assert_rescued(&mut serin, "overload");
+    // Nobody stands in where the canary is asked for by name.
+    let refused = serin.client().get_with("/", "x-canary: always\r\n");
+    assert_eq!((refused.status, refused.head.one("x-serin-reason")), (503, Some("overload")));
+}
+
+#[test]
 fn with_retry_neither_does_one_that_fails_closes_or_hangs() {
     type Script = fn(&mut Conn) -> bool;
     let scripts: [(&str, Script); 3] = [

@@ -4,6 +4,7 @@ mod bodies;
 mod budget;
 mod canary;
 mod codes;
+mod http2;
 mod never;
 mod times;
 

@@ -47,6 +47,23 @@ fn a_try_ends_its_wait_with_the_head_and_a_backend_request_with_the_last_byte() 
 }
 
 #[test]
+fn what_a_client_takes_to_send_its_request_is_no_time_of_a_try() {
+    let (mut serin, backend) =
+        front("retry: { perTryTimeout: 300ms }", |conn, n| if n == 0 { !conn.await_close() } else { conn.send(OK) });
+    let mut client = serin.client();
+    let began = Instant::now();
+    client.send("PUT / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n");
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(200));
+        client.send("x");
+    }
+    assert_eq!(client.response().text(), "ok");
+    assert_took(began, Duration::from_millis(4 * 200 + 300), "the first try");
+    let requests = backend.requests();
+    assert!(requests.len() == 2 && requests.iter().all(|request| request.body == b"xxxx"), "{requests:?}");
+}
+
+#[test]
 fn without_retry_an_attempt_that_takes_too_long_is_a_504() {
     let (mut serin, backend) = front("timeouts: { backendRequest: 300ms }", |conn, _| !conn.await_close());
     let began = Instant::now();

@@ -1,7 +1,7 @@
 //! `prometheus` limits, behind a real Prometheus server, and behind none.
 
 use super::*;
-use crate::harness::free_address;
+use crate::harness::{free_address, no_peer};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -39,7 +39,7 @@ fn prometheus(address: SocketAddr, scraped: SocketAddr) -> Option<Prometheus> {
     match child {
         Ok(child) => Some(Prometheus { child, address, _directory: directory }),
         Err(error) => {
-            println!("skipped: no Prometheus server to run ({error}); install the package `prometheus`");
+            no_peer(&format!("no Prometheus server to run ({error}); install the package `prometheus`"));
             None
         }
     }

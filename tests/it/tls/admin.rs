@@ -1,8 +1,8 @@
 //! The admin listener over TLS.
 
-use super::authority::{Authority, has};
+use super::authority::Authority;
 use super::peers::{curl, der, s_client};
-use crate::harness::{Process, eventually, everything_to};
+use crate::harness::{Process, eventually, everything_to, has};
 use std::net::{SocketAddr, TcpStream};
 
 #[test]

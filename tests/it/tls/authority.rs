@@ -1,5 +1,6 @@
 //! Certificates, made by openssl.
 
+use crate::harness::has;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -16,19 +17,11 @@ pub(crate) struct Files {
     pub(crate) key: PathBuf,
 }
 
-/// Whether these programs are installed; says so when one is not.
-pub(crate) fn has(programs: &[&str]) -> bool {
-    let missing = programs.iter().find(|name| Command::new(name).arg("version").output().is_err());
-    if let Some(missing) = missing {
-        eprintln!("skipped: `{missing}` is not installed");
-    }
-    missing.is_none()
-}
-
 const NEW_KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
 impl Authority {
     /// A new one; `None` without openssl, which is said.
+    #[track_caller]
     pub(crate) fn new() -> Option<Self> {
         if !has(&["openssl"]) {
             return None;

@@ -41,6 +41,22 @@ fn a_backend_is_believed_by_its_own_authority_under_its_name_or_address() {
     assert_eq!(backend.handshakes()[1], (None, false));
 }
 
+/// OpenSSL's variable names the machine's authorities in place of where they are kept otherwise.
+#[test]
+fn without_an_authority_of_its_own_a_backend_is_believed_by_the_machines() {
+    let Some((authority, stranger)) = Authority::new().zip(Authority::new()) else { return };
+    let backend = SecureBackend::ok(&authority.issue("backend", "DNS:backend.test"), None);
+    let keys = "version: \"1\", tls: { serverName: backend.test },";
+    let config = everything_to(backend.address).replace("version: \"1\",", keys);
+    for (machine, status) in [(&authority, 200), (&stranger, 503)] {
+        let file = machine.certificate();
+        let environment = [("SSL_CERT_FILE", file.to_str().expect("a plain path"))];
+        let mut serin = Serin::start_with(&config, &["--workers", "1"], &environment);
+        assert_eq!(serin.client().get("/").status, status);
+    }
+    assert_eq!(backend.requests().len(), 1);
+}
+
 #[test]
 fn whoever_is_not_who_it_should_be_gets_no_request_and_is_charged() {
     let Some((authority, stranger)) = Authority::new().zip(Authority::new()) else { return };

@@ -1,9 +1,9 @@
 //! Bytes both ways over TLS: as they were sent, and without waiting for what has come already.
 
-use super::authority::{Authority, has};
+use super::authority::Authority;
 use super::handshakes::front;
 use super::peers::{SecureBackend, SecureClient, SecureConn, curl};
-use crate::harness::{Serin, everything_to};
+use crate::harness::{Serin, everything_to, has};
 use std::time::Duration;
 
 /// Sends every body back.

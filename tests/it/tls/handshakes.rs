@@ -1,8 +1,8 @@
 //! How connections begin: versions, names, clients' certificates, and what is no handshake at all.
 
-use super::authority::{Authority, Files, has};
+use super::authority::{Authority, Files};
 use super::peers::{curl, s_client};
-use crate::harness::{Client, Serin, Service, eventually, everything_to};
+use crate::harness::{Client, Serin, Service, eventually, everything_to, has};
 use std::time::{Duration, Instant};
 
 /// A proxy with a listener that has this `tls`, before a service.

@@ -1,18 +1,26 @@
 """Both ends of a WebSocket, for the test beside this file.
 
     websocket.py serve            says where it listens, and does what its clients' messages ask for
-    websocket.py talk URL LIMIT   talks to it, and prints a line for each thing that works; at most LIMIT seconds
+    websocket.py talk URL LIMIT [CA]
+        talks to it, and prints a line for each thing that works; at most LIMIT seconds; over TLS it believes CA, a file
 """
 
 import asyncio
+import ssl
 import sys
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import connect as connect_with
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 COUNT = 1000
 LARGE = 1 << 20
+
+trust = None
+
+
+def connect(url, **options):
+    return connect_with(url, ssl=trust, **options)
 
 
 async def answer(socket):
@@ -132,7 +140,8 @@ async def run_client(url, limit):
 match sys.argv[1:]:
     case ["serve"]:
         asyncio.run(run_server())
-    case ["talk", url, limit]:
+    case ["talk", url, limit, *ca]:
+        trust = ssl.create_default_context(cafile=ca[0]) if ca else None
         asyncio.run(run_client(url, float(limit)))
     case _:
         sys.exit(__doc__)
