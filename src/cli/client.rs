@@ -1,16 +1,18 @@
 //! Talks to a running Serin, over its admin address.
 
 use crate::net::https;
+use crate::net::tls::{FileError, Identity};
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Where the running Serin is, and what it knows us by.
 #[derive(Debug, Clone, Args)]
@@ -24,6 +26,19 @@ pub struct AdminArgs {
     /// The file with the certificate authorities (PEM) that are believed for an https URL. Default: the system's.
     #[arg(long, value_name = "FILE", env = "SERIN_CA_FILE")]
     pub ca_file: Option<PathBuf>,
+    /// The file with the certificate (PEM) to show where the config has an admin.tls.clientCaFile; needs a --key-file.
+    #[arg(long, value_name = "FILE", env = "SERIN_CERTIFICATE_FILE", requires = "key_file")]
+    pub certificate_file: Option<PathBuf>,
+    /// The file with the certificate's key (PEM, without a passphrase).
+    #[arg(long, value_name = "FILE", env = "SERIN_KEY_FILE", requires = "certificate_file")]
+    pub key_file: Option<PathBuf>,
+}
+
+impl AdminArgs {
+    /// Of the server at `admin`, in clear and with no token.
+    pub(super) fn of(admin: String) -> Self {
+        Self { admin, token_file: None, ca_file: None, certificate_file: None, key_file: None }
+    }
 }
 
 /// Why a call came to nothing.
@@ -51,6 +66,23 @@ pub enum ClientError {
         /// What is wrong with the file, with its name.
         why: String,
     },
+    /// The certificate to be shown cannot be had.
+    #[error("--certificate-file and --key-file are of no use: {0}")]
+    Certificate(#[from] FileError),
+    /// Whoever is there takes the connection, and gives no answer on it.
+    #[error("{url} ended the connection ({why}); {}", if *shown {
+        "is --certificate-file by an authority in its admin.tls.clientCaFile?"
+    } else {
+        "where its config has an admin.tls.clientCaFile, give a certificate: --certificate-file and --key-file"
+    })]
+    NotAdmitted {
+        /// Who was asked.
+        url: String,
+        /// What happened.
+        why: String,
+        /// A certificate was there to be shown.
+        shown: bool,
+    },
     /// Nobody answered.
     #[error("no answer from {url}: {why}; is `serin run` up, and is this its admin.address? --admin changes it")]
     Unreachable {
@@ -75,16 +107,16 @@ impl ClientError {
     /// What the process exits with: 2 when it was called wrongly, 1 when the call did not work.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Url { .. } | Self::Token { .. } | Self::Authorities { .. } => 2,
-            Self::Unreachable { .. } | Self::Refused { .. } => 1,
+            Self::Url { .. } | Self::Token { .. } | Self::Authorities { .. } | Self::Certificate(_) => 2,
+            Self::NotAdmitted { .. } | Self::Unreachable { .. } | Self::Refused { .. } => 1,
         }
     }
 
     /// Whether it may be otherwise soon: the process is being restarted, say.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::Token { .. } | Self::Authorities { .. } => false,
-            Self::Unreachable { .. } => true,
+            Self::Url { .. } | Self::Token { .. } | Self::Authorities { .. } | Self::Certificate(_) => false,
+            Self::NotAdmitted { .. } | Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => status.is_server_error(),
         }
     }
@@ -100,6 +132,7 @@ pub(super) struct Client {
     base: String,
     authorization: Option<String>,
     patience: Duration,
+    shows_certificate: bool,
     http: https::Client<Empty<Bytes>>,
 }
 
@@ -111,12 +144,16 @@ impl Client {
     pub(super) fn new(args: &AdminArgs) -> Result<Self, ClientError> {
         let authorization = args.token_file.as_ref().map(authorization).transpose()?;
         let base = base(&args.admin)?;
-        let http = match &args.ca_file {
-            Some(path) => https::client_trusting(path).map_err(|why| ClientError::Authorities { why })?,
-            None if base.starts_with("https") => https::client(),
-            None => https::client_in_clear(),
+        let identity = args.certificate_file.as_ref().zip(args.key_file.as_ref());
+        let identity = identity.map(|(own, key)| Identity::load(own, key, SystemTime::now())).transpose()?;
+        let wrong = |why| ClientError::Authorities { why };
+        let http = match (&identity, args.ca_file.as_deref()) {
+            (Some(identity), authorities) => https::client_showing(identity, authorities).map_err(wrong)?,
+            (None, Some(path)) => https::client_trusting(path).map_err(wrong)?,
+            (None, None) if base.starts_with("https") => https::client(),
+            (None, None) => https::client_in_clear(),
         };
-        Ok(Self { base, authorization, patience: TIMEOUT, http })
+        Ok(Self { base, authorization, patience: TIMEOUT, shows_certificate: identity.is_some(), http })
     }
 
     /// From now on a call may take so long, and never longer than it usually may.
@@ -200,7 +237,7 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| self.unreachable(error.to_string()))?;
-        self.http.request(request).await.map_err(|error| self.unreachable(reason(&error)))
+        self.http.request(request).await.map_err(|error| self.unanswered(&error))
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<(StatusCode, Bytes), ClientError> {
@@ -218,6 +255,15 @@ impl Client {
 
     fn too_slow(&self) -> ClientError {
         self.unreachable(format!("it took longer than {} s", self.patience.as_secs_f64()))
+    }
+
+    fn unanswered(&self, error: &legacy::Error) -> ClientError {
+        let why = reason(error);
+        // In TLS 1.3 a client knows of its refusal after its first request at the earliest, and the reset may come first.
+        if https::was_alert(error) || (self.base.starts_with("https") && !error.is_connect()) {
+            return ClientError::NotAdmitted { url: self.base.clone(), why, shown: self.shows_certificate };
+        }
+        self.unreachable(why)
     }
 
     /// Nobody answered, and this is why.
@@ -264,7 +310,7 @@ fn authorization(path: &PathBuf) -> Result<String, ClientError> {
 
 /// The error at the bottom, which is the system's: `Connection refused` says more than `client error`. With it, what is to
 /// be done where one side speaks TLS and the other does not, or is not believed.
-fn reason(error: &hyper_util::client::legacy::Error) -> String {
+fn reason(error: &legacy::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     let mut advice = advice(innermost);
     while let Some(source) = innermost.source() {
@@ -337,7 +383,7 @@ mod tests {
     fn nobody_there_says_who_was_asked_and_what_to_do() {
         // Bound but not listening any more: nothing answers on it.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let args = AdminArgs { admin: address.to_string(), token_file: None, ca_file: None };
+        let args = AdminArgs::of(address.to_string());
         let client = Client::new(&args).unwrap();
         let error = client.call(Method::GET, "/api/v1/rollouts").unwrap_err();
         assert_eq!(error.exit_code(), 1);

@@ -40,7 +40,7 @@ impl Stub {
     }
 
     pub(super) fn admin(&self) -> AdminArgs {
-        AdminArgs { admin: self.address.to_string(), token_file: None, ca_file: None }
+        AdminArgs::of(self.address.to_string())
     }
 
     /// The heads of the requests so far.

@@ -13,7 +13,7 @@ pub(super) struct Operator {
 
 impl Operator {
     pub(super) fn new(admin: SocketAddr) -> Self {
-        let args = AdminArgs { admin: format!("http://{admin}"), token_file: None, ca_file: None };
+        let args = AdminArgs::of(format!("http://{admin}"));
         Self { client: Arc::new(Client::new(&args).expect("a socket address makes a URL")) }
     }
 

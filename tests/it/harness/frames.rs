@@ -114,8 +114,8 @@ pub(crate) fn request<'a>(method: &'a str, path: &'a str) -> [(&'a str, &'a str)
 }
 
 /// A client's connection.
-pub(crate) struct FrameClient {
-    stream: TcpStream,
+pub(crate) struct FrameClient<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
@@ -168,18 +168,8 @@ impl FrameClient {
     #[track_caller]
     pub(crate) fn with_settings(address: SocketAddr, more: &[(u16, u32)]) -> Self {
         let mut client = Self::silent(address);
-        client.raw(PREFACE);
-        client.send(&Frame::settings(&[&[(1, 0)], more].concat()));
+        client.begin(more);
         client
-    }
-
-    /// Sends what it can: a proxy that has hung up is the test's to notice.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
-    }
-
-    pub(crate) fn send(&mut self, frame: &Frame) {
-        self.raw(&frame.bytes());
     }
 
     /// The same connection once more, for another thread to read from.
@@ -191,6 +181,29 @@ impl FrameClient {
     /// Ends the writing half.
     pub(crate) fn finish(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
+    }
+}
+
+impl<S: Read + Write> FrameClient<S> {
+    /// Begins on a connection that is there, as [`connect`](FrameClient::connect) does.
+    pub(crate) fn over(stream: S) -> Self {
+        let mut client = Self { stream, buffer: Vec::new() };
+        client.begin(&[]);
+        client
+    }
+
+    fn begin(&mut self, more: &[(u16, u32)]) {
+        self.raw(PREFACE);
+        self.send(&Frame::settings(&[&[(1, 0)], more].concat()));
+    }
+
+    /// Sends what it can: a proxy that has hung up is the test's to notice.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    pub(crate) fn send(&mut self, frame: &Frame) {
+        self.raw(&frame.bytes());
     }
 
     /// The next frame; `None` at the end, an orderly one or not.

@@ -3,8 +3,9 @@
 use super::authority::{Authority, Files};
 use super::handshakes::front;
 use super::peers::{SecureClient, der};
-use crate::harness::{Serin, eventually, everything_to};
+use crate::harness::{Frame, FrameClient, Serin, eventually, everything_to};
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,27 +25,75 @@ fn in_force(serin: &Serin) -> bool {
 /// Clients that ask on and on; half of them over one connection each, half over a new one each time.
 #[test]
 fn a_renewal_under_load_loses_no_request_and_no_connection() {
+    renew_under_load(|load| {
+        let connect = || SecureClient::connect(load.address, &load.authority, "web.test").expect("a handshake");
+        let mut client = connect();
+        while !load.stop.load(SeqCst) {
+            let (head, body) = client.get().expect("a response on a connection that stays");
+            assert!(head.starts_with("HTTP/1.1 200") && body == b"ok", "{head}");
+            load.asked.fetch_add(1, SeqCst);
+            if load.renews {
+                client = connect();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    });
+}
+
+/// The same over HTTP/2: each connection has a request besides that lasts as long as the connection, and that a client
+/// sends content on all the while.
+#[test]
+fn a_renewal_under_load_loses_no_request_and_no_connection_of_http2() {
+    renew_under_load(|load| {
+        while !load.stop.load(SeqCst) {
+            let client = SecureClient::connect_http2(load.address, &load.authority, "web.test").expect("a handshake");
+            let mut client = FrameClient::over(client.0);
+            client.send(&Frame::post(1));
+            let expect_ok = |client: &mut FrameClient<_>, stream| {
+                let answer = client.answer(stream);
+                assert!(answer.whole && answer.status == 200 && answer.body == b"ok", "{stream}: {answer:?}");
+                load.asked.fetch_add(1, SeqCst);
+            };
+            for stream in (3..).step_by(2) {
+                client.send(&Frame::get(stream));
+                expect_ok(&mut client, stream);
+                client.send(&Frame::data(1, *b"x", false));
+                if load.stop.load(SeqCst) || (load.renews && stream > 20) {
+                    break;
+                }
+            }
+            client.send(&Frame::data(1, [], true));
+            expect_ok(&mut client, 1);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+}
+
+/// What a client under load has to know.
+struct Load {
+    address: SocketAddr,
+    authority: Arc<Authority>,
+    stop: Arc<AtomicBool>,
+    /// How many requests were answered.
+    asked: Arc<AtomicU64>,
+    /// It takes new connections all the time, instead of keeping one.
+    renews: bool,
+}
+
+/// Runs `client` on four threads, until the certificate has changed three times.
+#[track_caller]
+fn renew_under_load(client: fn(&Load)) {
     let Some(authority) = Authority::new() else { return };
     let authority = Arc::new(authority);
     let files = authority.issue("web", "DNS:web.test");
     let (mut serin, _service) = front(&files.yaml(), "");
     let (address, stop, asked) = (serin.address(), Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-    let clients: Vec<_> = (0..4)
-        .map(|number| {
+    let clients: Vec<_> = [true, false, true, false]
+        .into_iter()
+        .map(|renews| {
             let (stop, asked, authority) = (Arc::clone(&stop), Arc::clone(&asked), Arc::clone(&authority));
-            std::thread::spawn(move || {
-                let connect = || SecureClient::connect(address, &authority, "web.test").expect("a handshake");
-                let mut client = connect();
-                while !stop.load(SeqCst) {
-                    let (head, body) = client.get().expect("a response on a connection that stays");
-                    assert!(head.starts_with("HTTP/1.1 200") && body == b"ok", "{head}");
-                    asked.fetch_add(1, SeqCst);
-                    if number % 2 == 0 {
-                        client = connect();
-                        std::thread::sleep(Duration::from_millis(5));
-                    }
-                }
-            })
+            let load = Load { address, authority, stop, asked, renews };
+            std::thread::spawn(move || client(&load))
         })
         .collect();
     for _ in 0..3 {
