@@ -51,3 +51,53 @@ fn the_peers_scripts_config_is_accepted() {
     }
     accepted(&config, "benches/peers/proxies.py");
 }
+
+/// The names of the documents for people, the README first.
+const DOCUMENTS: [&str; 4] = ["README.md", "docs/traffic.md", "docs/metrics.md", "docs/measurements.md"];
+
+#[test]
+fn every_metric_is_explained() {
+    let explained = read("docs/metrics.md");
+    let families = read("src/stats/export/families.rs");
+    let rows: Vec<String> = families
+        .lines()
+        .filter_map(|line| {
+            let (_, rest) = line.split_once(" \"serin_")?;
+            let (name, rest) = rest.split_once("\" ")?;
+            let (kind, labels) = rest.split_once(" [")?;
+            let labels = labels.trim_end_matches(']').replace('"', "`");
+            Some(format!("| `serin_{name}` | {} | {labels} |", kind.to_lowercase()))
+        })
+        .collect();
+    assert!(rows.len() > 25, "the families are read from their source: {rows:?}");
+    for row in rows {
+        assert!(explained.contains(&row), "docs/metrics.md has no row `{row}`");
+    }
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    for document in DOCUMENTS {
+        let text = read(document);
+        let directory = Path::new(document).parent().expect("a file is in a directory");
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { document.into() } else { directory.join(file) };
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&target);
+            assert!(path.exists(), "{document}: `{link}` leads nowhere");
+            if !heading.is_empty() {
+                let target = target.to_str().expect("the documents' names are text");
+                let headings: Vec<String> = read(target).lines().filter_map(anchor).collect();
+                assert!(headings.iter().any(|known| known == heading), "{document}: no heading for `{link}`");
+            }
+        }
+    }
+}
+
+/// The name that a heading gets as the end of a link.
+fn anchor(line: &str) -> Option<String> {
+    let title = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase();
+    let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
+    Some(kept.map(|c| if c == ' ' { '-' } else { c }).collect())
+}

@@ -11,7 +11,6 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::error::Error as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -259,7 +258,7 @@ impl Client {
     }
 
     fn unanswered(&self, error: &legacy::Error) -> ClientError {
-        let why = innermost(error);
+        let why = reason(error);
         // In TLS 1.3 a client knows of its refusal after its first request at the earliest, and the reset may come first.
         if https::was_alert(error) || (self.base.starts_with("https") && !error.is_connect()) {
             return ClientError::NotAdmitted { url: self.base.clone(), why, shown: self.shows_certificate };
@@ -309,15 +308,34 @@ fn authorization(path: &PathBuf) -> Result<String, ClientError> {
     Ok(format!("Bearer {token}"))
 }
 
-/// The error at the bottom, which is the system's: `Connection refused` says more than `client error`.
-fn innermost(error: &legacy::Error) -> String {
+/// The error at the bottom, which is the system's: `Connection refused` says more than `client error`. With it, what is to
+/// be done where one side speaks TLS and the other does not, or is not believed.
+fn reason(error: &legacy::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
-    let mut next = error.source();
-    while let Some(source) = next {
+    let mut advice = advice(innermost);
+    while let Some(source) = innermost.source() {
         innermost = source;
-        next = source.source();
+        advice = advice.or_else(|| self::advice(source));
     }
-    innermost.to_string()
+    advice.map_or_else(|| innermost.to_string(), |advice| format!("{innermost}: {advice}"))
+}
+
+fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+        return Some("it is not HTTP; with `admin.tls` its URL begins with https://");
+    }
+    // What an I/O error has inside is not its source.
+    let mut inside = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    while let Some(inner) = inside.downcast_ref::<std::io::Error>() {
+        inside = inner.get_ref()?;
+    }
+    match inside.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidMessage(_) => {
+            Some("it does not speak TLS; without `admin.tls` its URL begins with http://")
+        }
+        rustls::Error::InvalidCertificate(_) => Some("--ca-file names the authority of its certificate"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

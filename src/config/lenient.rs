@@ -145,8 +145,12 @@ impl<'n> Deserializer<'n> for Reader<'n> {
     }
 
     fn deserialize_u64<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let number = self.plain_text().and_then(|text| text.parse().ok());
-        visitor.visit_u64(number.ok_or_else(|| Misfit::Expected("a whole number".into()))?)
+        let text = self.plain_text().unwrap_or_default();
+        let number = text.parse().map_err(|_| {
+            let percentage = text.strip_suffix('%').is_some_and(|number| number.parse::<u64>().is_ok());
+            Misfit::Expected(if percentage { "a whole number without `%`" } else { "a whole number" }.into())
+        });
+        visitor.visit_u64(number?)
     }
 
     /// Both `Option` and [`At`] ask here; `Option` takes `visit_unit` for none.

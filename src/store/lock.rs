@@ -42,7 +42,9 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _held: file }),
                 Err(TryLockError::WouldBlock) if Instant::now() >= until => {
-                    return Err(Error::InUse { directory: directory.to_owned() });
+                    // The whole path: `.` tells nobody where that is.
+                    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+                    return Err(Error::InUse { directory });
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(REST),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),

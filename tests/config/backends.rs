@@ -118,7 +118,7 @@ fn what_is_wrong_is_refused_alone() {
         ("outlierDetection: { consecutiveFailures: 0 }", "`consecutiveFailures` cannot be 0"),
         ("outlierDetection: { baseEjectionTime: 1ms }", "`baseEjectionTime` cannot be 1ms"),
         ("outlierDetection: { maxEjectionPercent: 101 }", "`maxEjectionPercent` cannot be 101"),
-        ("outlierDetection: { maxEjectionPercent: 50% }", "expected a whole number, found `50%`"),
+        ("outlierDetection: { maxEjectionPercent: 50% }", "expected a whole number without `%`, found `50%`"),
         ("outlierDetection: { successRate: { minimumHosts: 1 } }", "`minimumHosts` cannot be 1"),
         ("outlierDetection: { successRate: { stdevFactor: much } }", "`stdevFactor` cannot be `much`"),
         ("outlierDetection: { successRate: { stdevFactor: 0 } }", "`stdevFactor` cannot be `0`"),

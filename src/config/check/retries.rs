@@ -55,7 +55,13 @@ impl Check<'_> {
     /// A duration of which 0 means that there is no bound, as in `HTTPRoute`.
     #[expect(clippy::option_option, reason = "the outer one says whether something was reported")]
     fn bound_of(self, key: &str, at: &At<raw::DurationText>) -> Option<Option<Duration>> {
-        let duration = self.duration(key, at, &at.get()?.0, Duration::ZERO..=LONGEST)?;
+        let text = &at.get()?.0;
+        if text == "off" {
+            let problem = Problem::new(at.place, format!("`{key}` of a rule cannot be `off`")).label("not a duration");
+            self.report(problem.help("`0s` waits for ever, as in HTTPRoute"));
+            return None;
+        }
+        let duration = self.duration(key, at, text, Duration::ZERO..=LONGEST)?;
         Some((!duration.is_zero()).then_some(duration))
     }
 

@@ -41,7 +41,7 @@ macro_rules! families {
 
 families! {
     Requests "serin_requests_total" COUNTER ["route", "rule", "backend", "version", "code"]
-        "Attempts at requests, by the status that the client was sent, or would have been; 499 when it hung up first.";
+        "Attempts at requests, by the status that the client was sent, or would have been; 499 when it hung up or was too slow.";
     RequestDuration "serin_request_duration_seconds" HISTOGRAM ["route", "rule", "backend", "version"]
         "From an attempt's start to its response's end, less the waits for the client; aborted requests left out.";
     ResponseHead "serin_response_head_seconds" HISTOGRAM ["route", "rule", "backend", "version"]

@@ -10,7 +10,7 @@ fn rule(keys: &str) -> String {
 #[test]
 fn how_long_a_rules_requests_may_take() {
     refused(&rule("timeouts: { request: 5 }"), "a duration needs a unit");
-    refused(&rule("timeouts: { request: off }"), "a duration is a number and a unit");
+    refused(&rule("timeouts: { request: off }"), "`request` of a rule cannot be `off`");
     refused(&rule("timeouts: { request: 8d }"), "`request` cannot be");
     refused(&rule("timeouts: { backendRequest: -1s }"), "a duration is a number and a unit");
     refused(&rule("timeouts: { backendTimeout: 1s }"), "unknown key `backendTimeout`");
@@ -24,6 +24,9 @@ fn how_often_and_for_what_it_is_tried_again() {
     refused(&rule("retry: { attempts: 0 }"), "`attempts` cannot be 0");
     refused(&rule("retry: { attempts: 11 }"), "`attempts` cannot be 11");
     refused(&rule("retry: { attempts: -1 }"), "expected a whole number");
+    for text in ["timeouts: { request: off }", "timeouts: { backendRequest: off }", "retry: { perTryTimeout: off }"] {
+        refused(&rule(text), "of a rule cannot be `off` (`0s` waits for ever, as in HTTPRoute)");
+    }
     for code in [0, 200, 399, 600, 70_000] {
         refused(
             &rule(&format!("retry: {{ codes: [503, {code}] }}")),

@@ -33,7 +33,7 @@ fn a_backend_that_nobody_reaches_is_unavailable() {
     let mut serin = Serin::start(&everything_to(free_address()));
     for _ in 0..2 {
         let response = call(&mut serin.client(), "");
-        assert_own(&response, "14", "the backend refused the connection", "connect-failed");
+        assert_own(&response, "14", "could not connect to the backend", "connect-failed");
     }
     serin.await_count("serin_grpc_responses_total", &[("grpc_status", "UNAVAILABLE")], 2);
     serin.await_count("serin_failures_total", &[("cause", "connect")], 2);

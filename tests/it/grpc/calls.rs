@@ -64,7 +64,7 @@ fn one_call(python: &str, serin: &mut Serin) -> String {
 fn a_caller_is_told_in_grpcs_way_that_nobody_is_there() {
     let Some(python) = grpcio() else { return };
     let mut serin = Serin::start(&config(free_address()));
-    assert_eq!(one_call(&python, &mut serin), "UNAVAILABLE the backend refused the connection");
+    assert_eq!(one_call(&python, &mut serin), "UNAVAILABLE could not connect to the backend");
     assert!(ends(&serin, "UNAVAILABLE") >= 1);
 }
 

@@ -109,7 +109,14 @@ fn the_admin_listener_speaks_tls_alone_and_takes_up_renewed_certificates() {
     assert_eq!(believed.code, Some(0), "{believed:?}");
     let stranger = status(address, &[]);
     assert_eq!(stranger.code, Some(1), "{stranger:?}");
-    assert!(stranger.stderr.contains("certificate") && !stranger.stderr.contains("--key-file"), "{stranger:?}");
+    assert!(
+        stranger.stderr.contains("--ca-file names the authority") && !stranger.stderr.contains("--key-file"),
+        "{stranger:?}"
+    );
+    let url = format!("http://{address}");
+    let in_clear = std::process::Command::new(env!("CARGO_BIN_EXE_serin")).args(["status", "--admin", &url]).output();
+    let said = in_clear.expect("it runs").stderr;
+    assert!(String::from_utf8_lossy(&said).contains("its URL begins with https://"), "{said:?}");
     let clear = crate::harness::Client::try_connect(address).and_then(|mut client| {
         client.wire.send(b"GET /healthz HTTP/1.1\r\nHost: admin\r\n\r\n")?;
         client.wire.closed()
