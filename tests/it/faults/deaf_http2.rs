@@ -7,6 +7,8 @@ use super::endpoint::answer;
 use super::figures::{Memory, record};
 use crate::harness::frames::request;
 use crate::harness::{Backend, Conn, Frame, FrameClient, Serin, eventually};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 const COUNT: usize = 20;
 /// What a connection may have under way, which is the default.
@@ -15,11 +17,12 @@ const STREAMS: u32 = 100;
 const KIB_A_STREAM: u64 = 64 + 48;
 const PIECE: usize = 1 << 16;
 
-/// Sixteen times as much as may wait, and for others what they expect.
-fn serve(conn: &mut Conn) {
+/// Sixteen times as much as may wait, which is counted, and for others what they expect.
+fn serve(conn: &mut Conn, asked_for_much: &AtomicUsize) {
     conn.forget();
     while let Some(request) = conn.request() {
         let mut goes_on = if request.target() == "/much" {
+            asked_for_much.fetch_add(1, SeqCst);
             conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 16 * PIECE))
         } else {
             conn.send(answer(request.target(), "endpoint"))
@@ -38,7 +41,9 @@ fn http2_clients_that_read_nothing_end_in_time_and_in_bounded_memory_while_other
     if !fits(COUNT * (1 + STREAMS as usize)) {
         return;
     }
-    let endpoint = Backend::start(serve);
+    let asked_for_much = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked_for_much);
+    let endpoint = Backend::start(move |conn| serve(conn, &counter));
     // The endpoint has a thread for each of them, and may take its time for everybody.
     let config = backend([endpoint.address()], "").replace("perTryTimeout: 300ms", "perTryTimeout: 20s");
     let mut serin = Serin::start(&format!("{config}timeouts: {{ idle: 5s }}\n"));
@@ -47,14 +52,14 @@ fn http2_clients_that_read_nothing_end_in_time_and_in_bounded_memory_while_other
     let clients = Clients::start(address, 4);
     // A window for all streams together, and for each of them.
     let deaf: Vec<FrameClient> = (0..COUNT)
-        .map(|_| {
-            let before = endpoint.connections();
+        .map(|nth| {
             let mut client = FrameClient::with_settings(address, &[(4, 1 << 30)]);
             client.send(&Frame::window_update(0, 1 << 30));
             let heads = (0..STREAMS).map(|n| Frame::headers(1 + 2 * n, &request("GET", "/much"), true).bytes());
             client.raw(&heads.collect::<Vec<_>>().concat());
             // No more at once than an endpoint has room for in its queue.
-            eventually("they are with the endpoint", || endpoint.connections() >= before + STREAMS as usize);
+            let so_far = (nth + 1) * STREAMS as usize;
+            eventually("they are with the endpoint", || asked_for_much.load(SeqCst) >= so_far);
             client
         })
         .collect();
