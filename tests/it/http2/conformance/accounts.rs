@@ -15,9 +15,9 @@ fn remembered(stream: u32, more: &[(&str, &str)]) -> Frame {
     Frame::new(HEADERS, 5, stream, block)
 }
 
-/// A request whose path is the dynamic table's newest field.
+/// A request whose path is the dynamic table's newest field, 62 (RFC 7541 sections 2.3.3 and 6.1).
 fn again(stream: u32) -> Frame {
-    Frame::new(HEADERS, 5, stream, [&ASK[..], &[0x80 | 62]].concat())
+    Frame::new(HEADERS, 5, stream, [&ASK[..], &[0xbe]].concat())
 }
 
 /// Section 4.3: a field section is read to its end whatever becomes of its stream, since the next ones build upon it.

@@ -3,11 +3,25 @@
 use super::*;
 
 pub(super) fn rows() -> Vec<Row> {
+    [layout(), streams_and_content(), about_the_connection(), windows_and_sections()].concat()
+}
+
+/// The beginning of a plain request's section, and the rest.
+fn halves() -> (Vec<u8>, Vec<u8>) {
+    let mut half = hpack::literals(&request("GET", "/"));
+    let rest = half.split_off(10);
+    (half, rest)
+}
+
+/// A section that is not over.
+fn cut(flags: u8) -> Vec<Frame> {
+    frame(HEADERS, flags, 1, halves().0)
+}
+
+/// Section 4.
+fn layout() -> Vec<Row> {
     let block = hpack::literals(&request("GET", "/"));
-    let (half, rest) = block.split_at(10);
     let resized_within = [&block[..], &[0x20]].concat();
-    let padded = [&[2, 0, 0, 0, 0, 9][..], &block, &[0; 2]].concat();
-    let cut = |flags| frame(HEADERS, flags, 1, half);
     vec![
         ("4.1", "a frame of an unknown type", frame(0xbe, 0xff, 0, [0; 30]), &[Nothing]),
         ("4.1", "a frame of an unknown type on a stream", after(open(), frame(0xbe, 0xff, 1, [0; 30])), &[Nothing]),
@@ -25,6 +39,14 @@ pub(super) fn rows() -> Vec<Row> {
         ("4.3", "a size of the table within a section", frame(HEADERS, 5, 1, resized_within), COMPRESSION),
         ("4.3", "a field that breaks off", frame(HEADERS, 5, 1, &block[..block.len() - 1]), COMPRESSION),
         ("4.3", "the index of nothing", frame(HEADERS, 5, 1, [0x80]), COMPRESSION),
+    ]
+}
+
+/// Sections 5.1 to 6.4.
+fn streams_and_content() -> Vec<Row> {
+    let block = hpack::literals(&request("GET", "/"));
+    let padded = [&[2, 0, 0, 0, 0, 9][..], &block, &[0; 2]].concat();
+    vec![
         ("5.1", "DATA on an idle stream", vec![Frame::data(1, *b"x", true)], PROTOCOL),
         ("5.1", "RST_STREAM on an idle stream", vec![Frame::reset(1, 8)], PROTOCOL),
         ("5.1", "WINDOW_UPDATE on an idle stream", vec![Frame::window_update(1, 1)], PROTOCOL),
@@ -80,6 +102,12 @@ pub(super) fn rows() -> Vec<Row> {
         ("6.4", "RST_STREAM on no stream", frame(RST_STREAM, 0, 0, [0, 0, 0, 8]), PROTOCOL),
         ("6.4", "RST_STREAM of a wrong length", after(open(), frame(RST_STREAM, 0, 1, [0; 3])), SIZE),
         ("6.4", "RST_STREAM that is too long", after(open(), frame(RST_STREAM, 0, 1, [0; 5])), SIZE),
+    ]
+}
+
+/// Sections 6.5 to 6.8.
+fn about_the_connection() -> Vec<Row> {
+    vec![
         ("6.5", "SETTINGS on a stream", frame(SETTINGS, 0, 1, []), PROTOCOL),
         ("6.5", "SETTINGS of a wrong length", frame(SETTINGS, 0, 0, [0; 3]), SIZE),
         ("6.5", "SETTINGS that acknowledges and says something", frame(SETTINGS, ACK, 0, [0; 6]), SIZE),
@@ -109,6 +137,13 @@ pub(super) fn rows() -> Vec<Row> {
         ("6.7", "PING that is too long", frame(PING, 0, 0, [0; 9]), SIZE),
         ("6.8", "GOAWAY on a stream", frame(GOAWAY, 0, 1, [0; 8]), PROTOCOL),
         ("6.8", "GOAWAY that is too short", frame(GOAWAY, 0, 0, [0; 7]), SIZE),
+    ]
+}
+
+/// Sections 6.9 to 7.
+fn windows_and_sections() -> Vec<Row> {
+    let (_, rest) = halves();
+    vec![
         ("6.9", "the reserved bit of an increment", frame(WINDOW_UPDATE, 0, 0, [0x80, 0, 0, 1]), &[Nothing]),
         ("6.9", "WINDOW_UPDATE of a stream of a wrong length", after(open(), frame(WINDOW_UPDATE, 0, 1, [0; 5])), SIZE),
         (
@@ -138,19 +173,24 @@ pub(super) fn rows() -> Vec<Row> {
             &[Connection(FLOW_CONTROL_ERROR)],
         ),
         ("6.10", "a section that is cut short by another", after(cut(1), get(3)), PROTOCOL),
-        ("6.10", "CONTINUATION on no stream", after(cut(1), frame(CONTINUATION, END_HEADERS, 0, rest)), PROTOCOL),
-        ("6.10", "CONTINUATION of another stream", after(cut(1), frame(CONTINUATION, END_HEADERS, 3, rest)), PROTOCOL),
+        ("6.10", "CONTINUATION on no stream", after(cut(1), frame(CONTINUATION, END_HEADERS, 0, &rest[..])), PROTOCOL),
+        (
+            "6.10",
+            "CONTINUATION of another stream",
+            after(cut(1), frame(CONTINUATION, END_HEADERS, 3, &rest[..])),
+            PROTOCOL,
+        ),
         (
             "6.10",
             "CONTINUATION behind a whole section",
             after(get(1), frame(CONTINUATION, END_HEADERS, 1, [])),
             PROTOCOL,
         ),
-        ("6.10", "CONTINUATION behind nothing", frame(CONTINUATION, END_HEADERS, 1, rest), PROTOCOL),
+        ("6.10", "CONTINUATION behind nothing", frame(CONTINUATION, END_HEADERS, 1, &rest[..]), PROTOCOL),
         (
             "6.10",
             "a field section in two frames",
-            after(cut(1), frame(CONTINUATION, END_HEADERS, 1, rest)),
+            after(cut(1), frame(CONTINUATION, END_HEADERS, 1, &rest[..])),
             &[Answer(200)],
         ),
         ("7", "RST_STREAM with an unknown code", after(open(), vec![Frame::reset(1, 0xdead_beef)]), &[Nothing]),

@@ -3,11 +3,19 @@
 use super::*;
 
 pub(super) fn rows() -> Vec<Row> {
-    let [method, scheme, authority, path] = request("GET", "/");
+    [courses(), field_lines(), pseudo_header_fields()].concat()
+}
+
+fn trailers(fields: &[(&str, &str)]) -> Vec<Frame> {
+    vec![Frame::headers(1, fields, true)]
+}
+
+/// Sections 5.1 and 8.1.
+fn courses() -> Vec<Row> {
+    let [method, ..] = request("GET", "/");
     let length = |n| Frame::headers(1, &[&request("POST", "/")[..], &[("content-length", n)]].concat(), false);
     let malformed =
         || vec![Frame::headers(1, &[&request("POST", "/")[..], &[("connection", "close")]].concat(), false)];
-    let trailers = |fields: &[(&str, &str)]| vec![Frame::headers(1, fields, true)];
     vec![
         ("5.1", "DATA behind the end", after(get(1), vec![Frame::data(1, *b"x", false)]), CLOSED),
         ("5.1", "HEADERS behind the end", after(get(1), get(1)), CLOSED),
@@ -48,6 +56,12 @@ pub(super) fn rows() -> Vec<Row> {
         ("8.1.1", "a length that is none", fields(&[("content-length", "x")]), MALFORMED),
         ("8.1.1", "two lengths that differ", fields(&[("content-length", "0"), ("content-length", "1")]), MALFORMED),
         ("8.1.1", "trailers where content was announced", after(vec![length("4")], trailers(&[("a", "b")])), MALFORMED),
+    ]
+}
+
+/// Section 8.2.
+fn field_lines() -> Vec<Row> {
+    vec![
         ("8.2.1", "an upper-case name", fields(&[("X-Upper", "1")]), NO_FIELD),
         ("8.2.1", "a space in a name", fields(&[("a b", "1")]), NO_FIELD),
         ("8.2.1", "a colon in a name", fields(&[("a:b", "1")]), NO_FIELD),
@@ -74,6 +88,13 @@ pub(super) fn rows() -> Vec<Row> {
         ("8.2.2", "Upgrade", fields(&[("upgrade", "h2c")]), MALFORMED),
         ("8.2.2", "TE of anything but trailers", fields(&[("te", "gzip, trailers")]), MALFORMED),
         ("8.2.2", "TE of trailers", fields(&[("te", "trailers")]), &[Answer(200)]),
+    ]
+}
+
+/// Sections 8.3 to 8.5.
+fn pseudo_header_fields() -> Vec<Row> {
+    let [method, scheme, authority, path] = request("GET", "/");
+    vec![
         ("8.3", "an unknown pseudo-header field", pseudo(&[method, scheme, authority, path, (":x", "1")]), NO_FIELD),
         (
             "8.3",

@@ -1,4 +1,27 @@
 //! What RFC 9113 says that a server must do, a row for each rule that a client can see it keep.
+//!
+//! | Section | What a server must do | Where |
+//! |---|---|---|
+//! | 3.2, 9.2 | `h2` by ALPN alone, TLS 1.2 at least | `tls::handshakes`, `http2::peers` |
+//! | 3.4 | preface, SETTINGS first on both sides | `dialogues`, `sent` |
+//! | 4.1 | ignore unknown types, flags, the reserved bit; leave them unset | `framing`, `sent`, the harness |
+//! | 4.2 | sizes of frames, both ways | `framing`, `sent` |
+//! | 4.3 | sections in one piece, errors of compression, the table's state | `framing`, `accounts`, `sent` |
+//! | 5.1 | what a stream takes in each state, and after a reset of either side | `framing`, `messages` |
+//! | 5.1.1, 5.1.2 | numbers of streams, how many at once | `framing`, `dialogues`, `accounts` |
+//! | 5.2, 6.9 | windows, both ways, also for what is thrown away and for padding | `dialogues`, `accounts`, `flow` |
+//! | 5.4 | GOAWAY and a close; no reset for a reset | every row, `sent` |
+//! | 5.5, 6.5.2 | ignore unknown settings, types and codes (7) | `framing`, `dialogues` |
+//! | 6.1 to 6.10 | each type: its stream, length, padding, flags and place | `framing`, `dialogues`, `sent` |
+//! | 6.8 | a farewell takes nothing back | `sent`, `dialogues` |
+//! | 8.1 | messages, trailers, lengths; malformed ones go nowhere | `messages`, `streams` |
+//! | 8.2 | names, values, no fields of a connection, both ways; one Cookie | `messages`, `sent`, `streams` |
+//! | 8.3 | pseudo-header fields of requests and responses | `messages`, `sent` |
+//! | 8.4, 8.6 | no push, no 101 | `framing`, `sent` |
+//! | 8.5 | CONNECT | `messages`, `websocket` |
+//!
+//! Two cannot be shown by a client of this server. What follows an acknowledged reduction of the table (4.3.1): Serin
+//! announces no smaller one. And compression and renegotiation in TLS (9.2.1): rustls has neither.
 
 mod accounts;
 mod dialogues;
@@ -15,7 +38,7 @@ use crate::harness::{Frame, FrameClient, front, hpack};
 use std::net::SocketAddr;
 
 /// What comes of what was sent.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// The connection is closed with this error.
     Connection(u32),
