@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
 
 /// Scrapers, probes and operators together.
@@ -78,7 +78,7 @@ impl Server {
         };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("serin-admin".into()).spawn(move || {
-            runtime.block_on(async {
+            LocalSet::new().block_on(&runtime, async {
                 tokio::select! {
                     () = accept(listener, acceptor, sources) => {}
                     _ = stopped => {}
@@ -139,7 +139,7 @@ async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, sources: Sources
         let _ = stream.set_nodelay(true);
         let tls = acceptor.config();
         open.push_back(
-            tokio::spawn(async move {
+            tokio::task::spawn_local(async move {
                 let stream = match tls {
                     None => Stream::Plain(stream),
                     Some(config) => {

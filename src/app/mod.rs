@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
+use tokio::task::LocalSet;
 
 pub use tls::TlsError;
 
@@ -96,7 +97,8 @@ impl App {
                     return;
                 }
             };
-            runtime.block_on(async {
+            // What is asked of endpoints stays on this thread.
+            LocalSet::new().block_on(&runtime, async {
                 match Control::start(options) {
                     Ok((control, where_it_listens)) => {
                         // Whoever started us is gone: then so is the one who could stop us, and signals still can.

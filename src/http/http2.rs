@@ -1,8 +1,8 @@
 //! HTTP/2 messages (RFC 9113 section 8): a request's head as [`RequestHead`], which all that follows reads, and a
-//! response's head as the [`h2`](https://docs.rs/h2) crate sends it.
+//! response's head as it is sent.
 //!
-//! What came over HTTP/2 is held to the same rules as what came over HTTP/1.1, since it may go on as HTTP/1.1. The h2
-//! crate has refused before: upper case in names, fields about the connection, pseudo-header fields that are unknown,
+//! What came over HTTP/2 is held to the same rules as what came over HTTP/1.1, since it may go on as HTTP/1.1. The
+//! connection has refused before: upper case in names, fields about the connection, pseudo-header fields that are unknown,
 //! repeated, missing or late, and content that is not as long as its head says.
 
 use super::compose::{Outbound, dropped};
@@ -10,11 +10,10 @@ use super::field::{Connection, Field, FieldLines, list, named_by_connection};
 use super::head::{BodyLength, Facts, HeadLimits, MAX_FIELDS, RequestHead, ResponseHead, Version};
 use super::reply::Refusal;
 use super::target::{Authority, Target};
+use crate::net::RequestSection;
 use crate::plan::HeaderChanges;
 use ::http::header::{DATE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE, VIA};
-use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use h2::ext::Protocol;
 
 impl<'h, 'b> RequestHead<'h, 'b> {
     /// Reads the head of an HTTP/2 request, with `lines` for its fields; `bodyless`: its stream has ended with it.
@@ -25,21 +24,28 @@ impl<'h, 'b> RequestHead<'h, 'b> {
     /// # Errors
     /// What is wrong with it. [`Refusal::Malformed`] is a stream error (RFC 9113 section 8.1.1).
     pub fn of_http2(
-        parts: &'b Parts,
+        request: &'b RequestSection,
         bodyless: bool,
         lines: &'h mut Vec<httparse::Header<'b>>,
         limits: HeadLimits,
         key: Option<&'b str>,
     ) -> Result<Self, Refusal> {
-        field_lines(&parts.headers, lines, limits)?;
+        if request.is_too_large() {
+            return Err(Refusal::HeadTooLarge);
+        }
+        if request.len() > limits.fields.min(MAX_FIELDS) {
+            return Err(Refusal::TooManyFields);
+        }
+        lines.reserve(request.len() + 2);
+        lines.extend(request.fields().map(|(name, value)| httparse::Header { name, value }));
         if let Some(key) = key {
             lines.retain(|line| line.name != SEC_WEBSOCKET_KEY.as_str());
             lines.push(httparse::Header { name: UPGRADE.as_str(), value: WEBSOCKET });
             lines.push(httparse::Header { name: SEC_WEBSOCKET_KEY.as_str(), value: key.as_bytes() });
         }
         let fields = FieldLines(lines);
-        let method = if key.is_some() { "GET" } else { parts.method.as_str() };
-        let target = target(parts, method)?;
+        let method = if key.is_some() { "GET" } else { request.method() };
+        let target = target(request, method)?;
         let length = method.len() + target.path.len() + target.query.map_or(0, str::len);
         if length + fields.0.iter().map(|line| line.name.len() + line.value.len() + 4).sum::<usize>() > limits.bytes {
             return Err(Refusal::HeadTooLarge);
@@ -50,7 +56,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         if key.is_some() && facts.content_length.is_some() {
             return Err(Refusal::Malformed);
         }
-        let authority = authority(parts, facts.host)?;
+        let authority = authority(request, facts.host)?;
         Ok(Self {
             method,
             path: target.path,
@@ -78,10 +84,10 @@ impl<'h, 'b> RequestHead<'h, 'b> {
 ///
 /// # Errors
 /// [`Refusal::Protocol`] when it is for anything but WebSocket.
-pub fn extended_connect(parts: &Parts) -> Result<bool, Refusal> {
-    match parts.extensions.get::<Protocol>() {
+pub fn extended_connect(request: &RequestSection) -> Result<bool, Refusal> {
+    match request.protocol() {
         None => Ok(false),
-        Some(protocol) if protocol.as_ref().eq_ignore_ascii_case(WEBSOCKET) => Ok(true),
+        Some(protocol) if protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET) => Ok(true),
         Some(_) => Err(Refusal::Protocol),
     }
 }
@@ -104,12 +110,11 @@ pub(super) fn field_lines<'h, 'b>(
 
 /// A path, or `*` where that is one; never another address (RFC 9113 section 8.3.1). CONNECT has an authority for it
 /// (section 8.5).
-fn target<'b>(parts: &'b Parts, method: &str) -> Result<Target<'b>, Refusal> {
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    let scheme_is_ours = parts.uri.scheme_str().is_none_or(|scheme| scheme == "http" || scheme == "https");
+fn target<'b>(request: &'b RequestSection, method: &str) -> Result<Target<'b>, Refusal> {
+    let target = request.target();
     let is_right = match method {
-        "CONNECT" => parts.uri.authority().is_some(),
-        _ => scheme_is_ours && (target.starts_with('/') || target == "*"),
+        "CONNECT" => request.authority().is_some(),
+        _ => is_ours(request.scheme()) && (target.starts_with('/') || target == "*"),
     };
     if !is_right {
         return Err(Refusal::Malformed);
@@ -120,13 +125,17 @@ fn target<'b>(parts: &'b Parts, method: &str) -> Result<Target<'b>, Refusal> {
     })
 }
 
+fn is_ours(scheme: Option<&str>) -> bool {
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+}
+
 /// `:authority`, or else `Host`; one of them has to be there, and both must say the same (RFC 9113 section 8.3.1). Neither
 /// may name no host (RFC 9110 section 4.2.1).
-fn authority<'b>(parts: &'b Parts, host: Option<Authority<'b>>) -> Result<Authority<'b>, Refusal> {
-    let Some(authority) = parts.uri.authority() else {
+fn authority<'b>(request: &'b RequestSection, host: Option<Authority<'b>>) -> Result<Authority<'b>, Refusal> {
+    let Some(authority) = request.authority() else {
         return host.filter(|host| !host.host.is_empty()).ok_or(Refusal::Malformed);
     };
-    let authority = Authority::parse(authority.as_str().as_bytes()).filter(|authority| !authority.host.is_empty());
+    let authority = Authority::parse(authority.as_bytes()).filter(|authority| !authority.host.is_empty());
     authority
         .filter(|authority| host.is_none_or(|host| host.whole.eq_ignore_ascii_case(authority.whole)))
         .ok_or(Refusal::Malformed)

@@ -7,7 +7,6 @@
 mod chunked;
 mod compose;
 mod field;
-pub mod frames;
 pub mod grpc;
 mod head;
 mod http2;

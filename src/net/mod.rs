@@ -1,7 +1,7 @@
 //! Connections as the rooms above see them: a stream of bytes, whatever carries it, and how one begins.
 
 mod entrance;
-mod http2;
+pub mod http2;
 pub mod https;
 mod keepalive;
 mod metered;
@@ -10,7 +10,7 @@ mod stream;
 pub mod tls;
 
 pub use entrance::{Beginning, Entrance};
-pub use http2::{Http2, NoResponse};
+pub use http2::{Http2, NoResponse, RequestSection};
 pub use ipnet::IpNet;
 pub use keepalive::keep_alive;
 pub use metered::{Metered, Traffic};

@@ -217,9 +217,9 @@ impl Receiver<'_> {
                     self.worker.buffers.give_head(composed);
                 }
                 ClientHead::Http2(head) if code == 101 => {
-                    self.http2().send_response(*head, false).map_err(|_| End::ClientGone)?;
+                    self.http2().send_response(&head, false).map_err(|_| End::ClientGone)?;
                 }
-                ClientHead::Http2(head) => self.http2().send_interim(*head).map_err(|_| End::ClientGone)?,
+                ClientHead::Http2(head) => self.http2().send_interim(&head).map_err(|_| End::ClientGone)?,
                 ClientHead::Nothing => {}
             }
             let rest = (!rest.unread().is_empty()).then_some(rest);
@@ -244,7 +244,7 @@ impl Receiver<'_> {
             }
             ClientHead::Http2(head) => {
                 let ends = pump.ends_with_head();
-                self.http2().send_response(*head, ends).map_err(|_| End::ClientGone)?;
+                self.http2().send_response(&head, ends).map_err(|_| End::ClientGone)?;
             }
             ClientHead::Nothing => {}
         }

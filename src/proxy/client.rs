@@ -3,9 +3,9 @@
 use super::buffer::{Buffer, Buffers};
 use super::deadline::Deadline;
 use super::worker::Worker;
-use crate::http::frames::PREFACE;
 use crate::http::{Asked, HeadLimits, Progress, Reason, Refusal, Reply, RequestHead, Scan, slots};
 use crate::net::Stream;
+use crate::net::http2::PREFACE;
 use crate::net::proxy_protocol::Addresses;
 use std::future::poll_fn;
 use std::io;
@@ -149,7 +149,7 @@ impl Client {
         let mut bytes = worker.buffers.take_head();
         match &mut self.stream {
             Stream::Http2(stream) => {
-                stream.send_response(reply.head(), reply.content().is_empty()).ok()?;
+                stream.send_response(&reply.head(), reply.content().is_empty()).ok()?;
                 bytes.extend_from_slice(reply.content());
             }
             Stream::Plain(_) | Stream::Tls(_) => reply.compose(&mut bytes, close),

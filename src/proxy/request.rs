@@ -14,11 +14,9 @@ use crate::http::{
     Asked, BodyLength, Inbound, Progress, Reason, Refusal, RequestHead, Transfer, Version, compose_request,
     extended_connect, grpc, location, slots, websocket_key,
 };
+use crate::net::RequestSection;
 use crate::plan::{BackendId, HeaderChanges, Plan, Protocol, Rule, RuleFilters, Snapshot};
 use crate::stats::Shard;
-use http::Method;
-use http::header::CONTENT_TYPE;
-use http::request::Parts;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -31,7 +29,7 @@ pub(super) enum Arrived {
     /// The head is this many bytes at the beginning of the client's input.
     Http1(usize),
     /// The content, if any, is the client's stream.
-    Http2(Box<Parts>),
+    Http2(Box<RequestSection>),
 }
 
 /// A request that has a backend.
@@ -62,12 +60,8 @@ impl Arrived {
     /// What asks, as far as that is known of a head that is refused.
     fn asked(&self) -> Asked {
         match self {
-            Self::Http2(parts)
-                if parts.headers.get(CONTENT_TYPE).is_some_and(|kind| grpc::is_grpc(kind.as_bytes())) =>
-            {
-                Asked::Grpc
-            }
-            Self::Http2(parts) if parts.method == Method::HEAD => Asked::Head,
+            Self::Http2(request) if request.field("content-type").is_some_and(grpc::is_grpc) => Asked::Grpc,
+            Self::Http2(request) if request.method() == "HEAD" => Asked::Head,
             Self::Http1(_) | Self::Http2(_) => Asked::Plain,
         }
     }
@@ -75,7 +69,7 @@ impl Arrived {
     /// A key for what an extended CONNECT becomes, if it is one.
     fn websocket_key(&self, worker: &Worker) -> Result<Option<String>, Refusal> {
         match self {
-            Self::Http2(parts) if extended_connect(parts)? => Ok(Some(websocket_key(worker.random_wide()))),
+            Self::Http2(request) if extended_connect(request)? => Ok(Some(websocket_key(worker.random_wide()))),
             Self::Http1(_) | Self::Http2(_) => Ok(None),
         }
     }
@@ -114,8 +108,8 @@ impl<'p> Forwarded<'p> {
                     Err(refusal) => Err(refusal),
                 }
             }
-            Arrived::Http2(parts) => {
-                RequestHead::of_http2(parts, client.stream.has_ended(), &mut lines, limits, key.as_deref())
+            Arrived::Http2(request) => {
+                RequestHead::of_http2(request, client.stream.has_ended(), &mut lines, limits, key.as_deref())
             }
         };
         let head = head.map_err(refused)?;

@@ -1,31 +1,43 @@
-//! The frames of an HTTP/2 connection, and how long it waits for what.
+//! The bytes of an HTTP/2 connection, and how long it waits for what.
 
-use super::guard::Guard;
 use super::streams::Streams;
-use super::transport::Transport;
+use crate::net::Stream;
+use crate::net::http2::Server;
+use crate::proxy::buffer::Buffer;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::worker::Worker;
-use bytes::Bytes;
 use h2::Reason;
 use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection whose preface has come.
+/// A client's connection, and what its bytes mean.
 pub(super) struct Connection {
     worker: Rc<Worker>,
-    frames: h2::server::Connection<Transport, Bytes>,
+    stream: Stream,
+    /// What was read before this began.
+    first: Option<Buffer>,
+    server: Rc<RefCell<Server>>,
     streams: Rc<Streams>,
-    guard: Rc<RefCell<Guard>>,
     deadline: Deadline,
     wait: Wait,
-    farewell: Farewell,
+    /// How many bytes have been sent.
+    sent: u64,
+    /// The socket takes nothing at the moment.
+    is_blocked: bool,
+    /// Our end has been closed.
+    is_closing: bool,
 }
 
 /// What a connection waits for, which decides how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
+    /// Nothing yet.
+    Begin,
     /// The client's SETTINGS.
     Settings,
     /// The rest of a header section.
@@ -40,114 +52,154 @@ enum Wait {
     End,
 }
 
-/// Whether the client has been told that it is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Farewell {
-    /// It has not been.
-    None,
-    /// After the streams that are open.
-    Graceful,
-    /// At once.
-    Abrupt,
-}
-
 /// How long a client may take to close its end, when nothing more is to come.
 const END: Duration = Duration::from_secs(2);
 
 impl Connection {
     pub(super) fn new(
         worker: Rc<Worker>,
-        frames: h2::server::Connection<Transport, Bytes>,
+        stream: Stream,
+        first: Option<Buffer>,
+        server: Rc<RefCell<Server>>,
         streams: Rc<Streams>,
-        guard: Rc<RefCell<Guard>>,
         deadline: Deadline,
     ) -> Self {
-        let (wait, farewell) = (Wait::Settings, Farewell::None);
-        Self { worker, frames, streams, guard, deadline, wait, farewell }
+        let wait = Wait::Begin;
+        Self { worker, stream, first, server, streams, deadline, wait, sent: 0, is_blocked: false, is_closing: false }
     }
 
-    /// Moves frames both ways, and begins the streams that the client opens. Ready when the connection is over.
+    /// Moves bytes both ways, and begins the streams that the client opens. Ready when the connection is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.server.borrow_mut().wait(cx);
         loop {
-            if self.poll_frames(cx).is_ready() {
+            if self.poll_bytes(cx).is_ready() {
+                // Whoever is served still learns that nobody listens.
+                self.server.borrow_mut().disconnect();
                 return Poll::Ready(());
             }
-            let offence = self.guard.borrow_mut().offence.take();
-            let said = match offence {
-                Some(reason) => self.say_farewell(Farewell::Abrupt, reason),
-                None if self.worker.draining() => self.say_farewell(Farewell::Graceful, Reason::NO_ERROR),
-                None => false,
-            };
-            if said {
+            if self.worker.draining() && !self.server.borrow().is_leaving() {
+                self.server.borrow_mut().leave();
                 continue;
             }
             self.enter_wait();
-            match (self.deadline.passed(), self.wait) {
-                (false, _) => return Poll::Pending,
-                (true, Wait::Idle) if self.say_farewell(Farewell::Graceful, Reason::NO_ERROR) => {}
-                (true, Wait::Settings) if self.say_farewell(Farewell::Abrupt, Reason::SETTINGS_TIMEOUT) => {}
-                (true, Wait::Head) if self.say_farewell(Farewell::Abrupt, Reason::ENHANCE_YOUR_CALM) => {}
-                (true, _) => return Poll::Ready(()),
+            if !self.deadline.passed() {
+                return Poll::Pending;
+            }
+            let mut server = self.server.borrow_mut();
+            match self.wait {
+                Wait::Idle if !server.is_leaving() => server.leave(),
+                Wait::Settings if !server.is_over() => server.fail(Reason::SETTINGS_TIMEOUT),
+                Wait::Head if !server.is_over() => server.fail(Reason::ENHANCE_YOUR_CALM),
+                _ => {
+                    server.disconnect();
+                    return Poll::Ready(());
+                }
             }
         }
     }
 
     /// Ready when the connection is over.
-    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // A stream that was reset leaves room for another one before its task has noticed, and its backend has
-            // been told. No more is begun before that.
-            let is_full = self.streams.poll_over(cx).is_pending() && self.streams.open() >= self.most_streams();
-            let polled = if is_full {
-                self.frames.poll_closed(cx).map(|closed| closed.err().map(Err))
-            } else {
-                self.frames.poll_accept(cx)
+            self.is_blocked = match self.poll_flush(cx) {
+                Poll::Ready(Ok(())) => false,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => true,
             };
-            match polled {
-                Poll::Ready(Some(Ok((request, respond)))) => self.streams.begin(&self.worker, request, respond),
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(%error, "a client's HTTP/2 connection broke");
-                    return Poll::Ready(());
-                }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+            if self.server.borrow().is_over() {
+                return if self.is_blocked { Poll::Pending } else { self.poll_close(cx) };
+            }
+            self.begin_streams(cx);
+            // What is read may have to be answered.
+            if !self.server.borrow().has_room() || ready!(self.poll_receive(cx)).is_err() {
+                return if self.is_blocked { Poll::Pending } else { Poll::Ready(()) };
             }
         }
     }
 
-    fn most_streams(&self) -> usize {
-        self.frames.max_concurrent_recv_streams()
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut server = self.server.borrow_mut();
+        while !server.unsent().is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, server.unsent()))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            server.sent(sent);
+            self.sent += sent as u64;
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Tells the client that it is over, unless it has been told: whether there is something to send now.
-    fn say_farewell(&mut self, farewell: Farewell, reason: Reason) -> bool {
-        if self.farewell >= farewell {
-            return false;
+    /// Begins to serve what has come. A stream that was reset leaves room for another one before its task has noticed, and
+    /// its backend has been told: no more is begun before that.
+    fn begin_streams(&mut self, cx: &mut Context<'_>) {
+        let most = self.server.borrow().most_streams();
+        let _ = self.streams.poll_over(cx);
+        while self.streams.open() < most {
+            let Some((request, stream)) = Server::accept(&self.server) else { break };
+            self.streams.begin(&self.worker, request, stream);
         }
-        self.farewell = farewell;
-        match farewell {
-            Farewell::None => {}
-            Farewell::Graceful => self.frames.graceful_shutdown(),
-            Farewell::Abrupt => self.frames.abrupt_shutdown(reason),
+    }
+
+    /// Takes in what the client has sent. An error, too, when it sends no more.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let now_ms = self.worker.now_ms();
+        if let Some(first) = self.first.take() {
+            self.server.borrow_mut().receive(first.unread(), now_ms);
+            self.worker.buffers.give(first);
+            return Poll::Ready(Ok(()));
         }
-        true
+        ready!(self.stream.poll_read_ready(cx))?;
+        let mut buffer = self.worker.buffers.take();
+        let mut space = ReadBuf::new(buffer.space());
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
+        let received = space.filled();
+        let ended = polled.is_ready() && received.is_empty();
+        self.server.borrow_mut().receive(received, now_ms);
+        self.worker.buffers.give(buffer);
+        ready!(polled)?;
+        Poll::Ready(if ended { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) })
+    }
+
+    /// Ends our half, and waits for the client's end: a client that is still sending would lose our last frames, which
+    /// say why, to a reset.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_closing {
+            if ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            self.is_closing = true;
+        }
+        loop {
+            if ready!(self.stream.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            let mut buffer = self.worker.buffers.take();
+            let mut space = ReadBuf::new(buffer.space());
+            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
+            let is_over = space.filled().is_empty();
+            self.worker.buffers.give(buffer);
+            match ready!(polled) {
+                Ok(()) if !is_over => {}
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 
     /// Sets the deadline for what is waited for now.
     fn enter_wait(&mut self) {
-        let guard = self.guard.borrow();
-        let has_tasks = self.streams.open() > 0;
-        let wait = if guard.is_closing || self.farewell == Farewell::Abrupt {
+        let server = self.server.borrow();
+        let wait = if server.is_over() && !self.is_blocked {
             Wait::End
-        } else if !guard.is_settled {
+        } else if self.is_blocked {
+            Wait::Taking(self.sent)
+        } else if !server.is_settled() {
             Wait::Settings
-        } else if guard.is_within_head() {
+        } else if server.is_within_section() {
             Wait::Head
-        } else if guard.is_blocked || (!has_tasks && self.frames.has_streams()) {
-            Wait::Taking(guard.sent_bytes())
-        } else if has_tasks {
+        } else if self.streams.open() > 0 {
             Wait::Streams
-        } else if self.farewell == Farewell::Graceful {
+        } else if server.is_leaving() {
             Wait::End
         } else {
             Wait::Idle
@@ -157,7 +209,7 @@ impl Connection {
             self.deadline.set(match wait {
                 Wait::Settings | Wait::Head => timeouts.header_read,
                 Wait::Taking(_) | Wait::Idle => timeouts.idle,
-                Wait::Streams => None,
+                Wait::Begin | Wait::Streams => None,
                 Wait::End => Some(END),
             });
             self.wait = wait;

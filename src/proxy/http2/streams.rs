@@ -1,15 +1,11 @@
 //! The streams of an HTTP/2 connection, a task each.
 
-use super::guard::Guard;
-use crate::net::{Http2, Stream};
+use crate::net::http2::{Server, ServerStream};
+use crate::net::{Http2, RequestSection, Stream};
 use crate::proxy::client::Client;
 use crate::proxy::forward::{Next, forward};
 use crate::proxy::request::Arrived;
 use crate::proxy::worker::Worker;
-use bytes::Bytes;
-use h2::RecvStream;
-use h2::server::SendResponse;
-use http::Request;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -21,15 +17,15 @@ pub(super) struct Streams {
     peer: SocketAddr,
     local: SocketAddr,
     secure: bool,
-    guard: Rc<RefCell<Guard>>,
+    server: Rc<RefCell<Server>>,
     open: Cell<usize>,
     /// The connection's task.
     waker: RefCell<Option<Waker>>,
 }
 
 impl Streams {
-    pub(super) fn new(peer: SocketAddr, local: SocketAddr, secure: bool, guard: Rc<RefCell<Guard>>) -> Rc<Self> {
-        Rc::new(Self { peer, local, secure, guard, open: Cell::new(0), waker: RefCell::default() })
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, secure: bool, server: Rc<RefCell<Server>>) -> Rc<Self> {
+        Rc::new(Self { peer, local, secure, server, open: Cell::new(0), waker: RefCell::default() })
     }
 
     /// How many have a task. What a client has reset has one until it has noticed.
@@ -45,18 +41,12 @@ impl Streams {
     }
 
     /// Serves the request that a client has opened a stream with.
-    pub(super) fn begin(
-        self: &Rc<Self>,
-        worker: &Rc<Worker>,
-        request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
-    ) {
-        let (parts, content) = request.into_parts();
-        let stream = Stream::Http2(Box::new(Http2::accepted(respond, content, self.local, self.secure)));
+    pub(super) fn begin(self: &Rc<Self>, worker: &Rc<Worker>, request: Box<RequestSection>, stream: ServerStream) {
+        let stream = Stream::Http2(Box::new(Http2::accepted(stream, self.local, self.secure)));
         let deadline = worker.deadlines.register();
         let mut client = Client { stream, peer: self.peer, local: self.local, input: None, deadline };
         let (worker, open) = (Rc::clone(worker), Open::new(self));
-        let arrived = Arrived::Http2(Box::new(parts));
+        let arrived = Arrived::Http2(request);
         tokio::task::spawn_local(async move {
             let begun_ms = worker.now_ms();
             client.deadline.watch_here().await;
@@ -66,15 +56,13 @@ impl Streams {
             if let Next::Tunnel(tunnel) = next {
                 next = tunnel.carry(&worker, &mut client).await;
             } else if client.stream.was_reset() {
-                open.0.guard.borrow_mut().given_up(worker.now_ms() - begun_ms);
+                open.0.server.borrow_mut().given_up(worker.now_ms() - begun_ms);
             }
             if matches!(next, Next::Linger) {
                 // Some clients drop a response when the reset that a stream ends with overtakes their own content.
                 client.linger(&worker.buffers).await;
             }
             if matches!(next, Next::Cut) {
-                // What the client can have, it gets: a reset overtakes whatever has not been sent.
-                tokio::task::yield_now().await;
                 client.stream.cut();
             }
         });

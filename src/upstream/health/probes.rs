@@ -69,7 +69,7 @@ impl Asker {
         Self { answers, sender, under_way: 0 }
     }
 
-    /// Asks `endpoint` if its turn has come, which it has at once when the question is new. Inside a runtime; waits
+    /// Asks `endpoint` if its turn has come, which it has at once when the question is new. Inside a `LocalSet`; waits
     /// for nothing.
     pub(super) fn ask(
         &mut self,
@@ -97,7 +97,7 @@ impl Asker {
         self.under_way += 1;
         let (backend, endpoint, question) = (Arc::clone(backend), endpoint.clone(), question.clone());
         let (sender, patience) = (self.sender.clone(), *patience);
-        tokio::spawn(async move {
+        tokio::task::spawn_local(async move {
             let asked = question.clone();
             ask(&endpoint, &asked, patience, |well| {
                 // The control thread is gone when nobody listens; then nobody asks either.

@@ -4,11 +4,9 @@ use super::over_http2;
 use super::peer::{Call, Peer};
 use crate::harness::Serin;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use serin::net::Stream;
-use serin::net::tls::Tls;
-use std::future::poll_fn;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio_rustls::TlsAcceptor;
 
 /// A backend that speaks TLS and offers these protocols in its handshake, and the proxy's `tls` for it.
 fn backend(protocols: &'static [&'static [u8]]) -> (Peer, String, TempDir) {
@@ -30,12 +28,8 @@ fn backend(protocols: &'static [&'static [u8]]) -> (Peer, String, TempDir) {
             call.reply(200, scheme)
         },
         move |socket| {
-            let config = Arc::clone(&config);
-            async move {
-                let mut tls = Tls::server(socket, config).ok()?;
-                poll_fn(|cx| tls.poll_handshake(cx)).await.ok()?;
-                Some(Stream::Tls(tls))
-            }
+            let accepted = TlsAcceptor::from(Arc::clone(&config)).accept(socket);
+            async { accepted.await.ok() }
         },
     );
     let tls = format!("tls: {{ caFile: \"{}\", serverName: backend.test }}", ca.display());

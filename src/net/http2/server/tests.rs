@@ -1,0 +1,1 @@
+//! A connection without a socket.
