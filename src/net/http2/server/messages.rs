@@ -144,7 +144,9 @@ impl Server {
                 None if !stream.ended && stream.receive_window < 0 => self.reset(key, Reason::FLOW_CONTROL_ERROR),
                 None if !stream.ended => {
                     found = Some(key);
-                    self.guard.content_comes();
+                    if frame.length > 0 {
+                        self.guard.content_comes();
+                    }
                 }
                 _ => {
                     self.guard.content_comes_late();
