@@ -5,6 +5,10 @@
 
 #![allow(missing_docs, reason = "each is told in TARGETS")]
 
+mod http2;
+
+pub use http2::http2;
+
 use crate::http::{
     BodyLength, Decoder, HeadLimits, Inbound, Outbound, Progress, RequestHead, ResponseHead, Scan, Transfer, Version,
     compose_request, compose_response, slots,
@@ -28,6 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("matcher", matcher),
     ("state_file", state_file),
     ("proxy_header", proxy_header),
+    ("http2", http2),
 ];
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 65_536, fields: 100 };
