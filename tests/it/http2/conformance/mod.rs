@@ -88,16 +88,11 @@ const SHORT: &[Outcome] = &[Connection(FRAME_SIZE_ERROR), Connection(PROTOCOL_ER
 const MALFORMED: &[Outcome] = &[Stream(PROTOCOL_ERROR)];
 /// Section 8.1.1: a malformed request may be answered as well, and is not forwarded.
 const REFUSED: &[Outcome] = &[Stream(PROTOCOL_ERROR), Answer(400)];
-/// The h2 crate takes a field that is none for a broken section, and a stream's error may be the connection's (section
-/// 5.4).
-const NO_FIELD: &[Outcome] = &[Stream(PROTOCOL_ERROR), Connection(PROTOCOL_ERROR)];
-
-// Where the h2 crate is not as the RFC says: the connection is closed as it has to be or may be, with another code.
-const COMPRESSION: &[Outcome] = &[Connection(COMPRESSION_ERROR), Connection(PROTOCOL_ERROR)];
-const FLOW: &[Outcome] = &[Connection(FLOW_CONTROL_ERROR), Connection(PROTOCOL_ERROR)];
-const CLOSED: &[Outcome] = &[Stream(STREAM_CLOSED), Connection(STREAM_CLOSED), Connection(PROTOCOL_ERROR)];
-/// And here it leaves the field out, and takes the rest.
-const LEFT_OUT: &[Outcome] = &[Stream(PROTOCOL_ERROR), Answer(200)];
+const COMPRESSION: &[Outcome] = &[Connection(COMPRESSION_ERROR)];
+const FLOW: &[Outcome] = &[Connection(FLOW_CONTROL_ERROR)];
+const CLOSED: &[Outcome] = &[Stream(STREAM_CLOSED)];
+/// A number that was used is as one that was passed over once its stream is gone (section 5.1.1).
+const USED: &[Outcome] = &[Stream(STREAM_CLOSED), Connection(PROTOCOL_ERROR)];
 
 /// What comes of `frames`.
 fn outcome(address: SocketAddr, frames: &[Frame], expected: &[Outcome]) -> Outcome {
