@@ -191,12 +191,13 @@ impl Connection {
         let server = self.server.borrow();
         let wait = if server.is_over() && !self.is_blocked {
             Wait::End
+        } else if !server.is_settled() && !server.is_over() {
+            Wait::Settings
+        } else if server.is_within_section() && server.has_room() && !server.is_over() {
+            // It is read on whether the client takes something or not.
+            Wait::Head
         } else if self.is_blocked {
             Wait::Taking(self.sent)
-        } else if !server.is_settled() {
-            Wait::Settings
-        } else if server.is_within_section() {
-            Wait::Head
         } else if self.streams.open() > 0 {
             Wait::Streams
         } else if server.is_leaving() {

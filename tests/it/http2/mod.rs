@@ -1,5 +1,6 @@
 //! HTTP/2 on listeners, with clients that people use and with frames written by hand.
 
+mod blocked;
 mod conformance;
 mod floods;
 mod flow;

@@ -39,6 +39,7 @@ impl Server {
         if self.streams.remove(key).waits_to_send {
             self.waiting.retain(|&waiting| waiting != key);
         }
+        self.wake_waiting();
         self.wake();
     }
 }
@@ -101,6 +102,10 @@ impl ServerStream {
         if stream.unread().is_empty() {
             stream.content.clear();
             stream.read = 0;
+            if stream.ended {
+                // It may wait for its response a long time yet.
+                stream.content = Vec::new();
+            }
         }
         let owed_before = server.out.len();
         server.give_back(count);

@@ -7,16 +7,22 @@ use h2::Reason;
 impl Server {
     /// Takes SETTINGS, and acknowledges them.
     pub(super) fn take_settings(&mut self, payload: &[u8]) -> Result<(), Reason> {
+        let mut first_window = None;
         for setting in payload.chunks_exact(6) {
             let name = u16::from_be_bytes([setting[0], setting[1]]);
             let value = u32::from_be_bytes([setting[2], setting[3], setting[4], setting[5]]);
             match name {
                 1 => self.table_changed = true,
                 2 if value > 1 => return Err(Reason::PROTOCOL_ERROR),
-                4 => self.take_first_window(value)?,
+                4 if i64::from(value) > MOST_WINDOW => return Err(Reason::FLOW_CONTROL_ERROR),
+                // Each time that it is said would be work for all streams; only the last counts.
+                4 => first_window = Some(value),
                 5 if !(1 << 14..1 << 24).contains(&value) => return Err(Reason::PROTOCOL_ERROR),
                 _ => {}
             }
+        }
+        if let Some(window) = first_window {
+            self.take_first_window(window)?;
         }
         write_head(&mut self.out, 0, SETTINGS, ACK, 0);
         Ok(())
@@ -26,11 +32,10 @@ impl Server {
     fn take_first_window(&mut self, window: u32) -> Result<(), Reason> {
         let window = i64::from(window);
         let change = window - self.first_send_window;
-        let mut is_right = window <= MOST_WINDOW;
+        let mut is_right = true;
         for (_, stream) in self.streams.iter_mut() {
-            stream.send_window += change;
+            stream.widen(change);
             is_right &= stream.send_window <= MOST_WINDOW;
-            stream.wake();
         }
         self.first_send_window = window;
         if is_right { Ok(()) } else { Err(Reason::FLOW_CONTROL_ERROR) }
@@ -67,27 +72,24 @@ impl Server {
         self.check_opened(id)?;
         let Some(key) = self.streams.find(id) else { return Ok(()) };
         let stream = self.streams.get(key);
-        stream.send_window += i64::from(increment);
+        stream.widen(i64::from(increment));
         let window = stream.send_window;
         if increment == 0 {
             self.reset(key, Reason::PROTOCOL_ERROR);
         } else if window > MOST_WINDOW {
             self.reset(key, Reason::FLOW_CONTROL_ERROR);
-        } else {
-            self.streams.get(key).wake();
         }
         Ok(())
     }
 
     pub(super) fn take_reset(&mut self, id: u32) -> Result<(), Reason> {
         self.check_opened(id)?;
-        let Some(key) = self.streams.find(id) else { return Ok(()) };
-        self.reset_by_client(key);
-        // Nobody has begun to serve it, and nobody need.
-        if let Some(place) = self.arrived.iter().position(|&(arrived, _)| arrived == key) {
-            self.arrived.remove(place);
-            self.streams.remove(key);
-            self.guard.given_up(0);
+        if let Some(key) = self.streams.find(id) {
+            self.reset_by_client(key);
+            self.forget_arrived(key);
+        } else {
+            // Nothing more can come of it.
+            self.is_closed_early(id, true);
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ const MS_EARNED: u64 = 5;
 const ANSWER: i64 = 8;
 /// What content that is sent earns: clients update two windows for each frame, and some of them several times.
 const CONTENT_SENT: i64 = 10;
+/// How many bytes of content earn as much as any frame of it.
+const CRUMB: usize = 256;
 /// What a request costs that is given up before [`YOUNG_MS`], besides its frames.
 const GIVEN_UP: i64 = 4;
 /// A request that is given up later was waited for, which is no flood but somebody's deadline.
@@ -59,14 +61,23 @@ impl Guard {
         self.balance -= 1;
     }
 
+    /// Content comes of a stream that was closed here, as the client may not know yet. It need not send any that is empty.
+    pub(super) fn content_comes_for_nobody(&mut self, head: FrameHead) {
+        if head.length == 0 {
+            self.balance -= 1;
+        }
+    }
+
     /// A response, an interim one or trailers are sent.
     pub(super) fn section_is_sent(&mut self) {
         self.earn(ANSWER);
     }
 
-    /// A frame of content is sent.
-    pub(super) fn content_is_sent(&mut self) {
-        self.earn(CONTENT_SENT);
+    /// A frame of so much content is sent. One that `is_cut` by the client's windows earns as little as they let through:
+    /// whoever opens them byte by byte asks for a frame each time (CVE-2019-9511).
+    pub(super) fn content_is_sent(&mut self, length: usize, is_cut: bool) {
+        let worth = if is_cut { length.min(CRUMB) } else { CRUMB };
+        self.earn(CONTENT_SENT * i64::try_from(worth).expect("a crumb") / i64::try_from(CRUMB).expect("a crumb"));
     }
 
     /// The client has given a request up `after_ms` after it came.
@@ -128,7 +139,7 @@ mod tests {
         for _ in 0..10_000 {
             guard.frame_comes(frame(HEADERS, 5, 5));
             guard.section_is_sent();
-            guard.content_is_sent();
+            guard.content_is_sent(4, false);
             (0..4).for_each(|_| guard.frame_comes(frame(WINDOW_UPDATE, 0, 4)));
         }
         // Every other one is asked for twice, and the later one given up.

@@ -62,7 +62,7 @@ impl Server {
         match self.streams.find(id) {
             Some(key) => self.take_trailers(key, ends, &section),
             None if id > self.last => self.open(id, ends, section),
-            None if self.closed_early.contains(&id) => {}
+            None if self.is_closed_early(id, ends) => {}
             // RFC 9113 section 5.1.1.
             None => return Err(Reason::PROTOCOL_ERROR),
         }
@@ -126,7 +126,7 @@ impl Server {
         if frame.has(PADDED) && frame.length == 0 {
             return Err(Reason::FRAME_SIZE_ERROR);
         }
-        let length = i64::from(frame.length);
+        let (length, ends) = (i64::from(frame.length), frame.has(END_STREAM));
         // RFC 9113 section 6.9: all of it counts, whatever becomes of it.
         self.receive_window -= length;
         if self.receive_window < 0 {
@@ -140,8 +140,11 @@ impl Server {
             let stream = self.streams.get(key);
             stream.receive_window -= length;
             match stream.reset {
-                Some(Reset::ByUs) => {}
-                None if !stream.ended && stream.receive_window < 0 => self.reset(key, Reason::FLOW_CONTROL_ERROR),
+                Some(Reset::ByUs) => self.guard.content_comes_for_nobody(frame),
+                // What is empty needs no window, not even one that our SETTINGS have made smaller than nothing.
+                None if !stream.ended && length > 0 && stream.receive_window < 0 => {
+                    self.reset(key, Reason::FLOW_CONTROL_ERROR);
+                }
                 None if !stream.ended => {
                     found = Some(key);
                     if frame.length > 0 {
@@ -153,7 +156,9 @@ impl Server {
                     self.comes_late(key);
                 }
             }
-        } else if frame.stream <= self.last && !self.closed_early.contains(&frame.stream) {
+        } else if frame.stream > self.last || self.is_closed_early(frame.stream, ends) {
+            self.guard.content_comes_for_nobody(frame);
+        } else {
             self.guard.content_comes_late();
             self.send_reset(frame.stream, Reason::STREAM_CLOSED, true);
         }
@@ -174,6 +179,11 @@ impl Server {
                 return self.reset(key, Reason::PROTOCOL_ERROR);
             };
             *left = rest;
+        }
+        // A reader that never catches up would have everything kept that it has read.
+        if stream.read > stream.unread().len() {
+            stream.content.drain(..stream.read);
+            stream.read = 0;
         }
         stream.content.extend_from_slice(data);
         stream.wake();
@@ -224,11 +234,20 @@ impl Server {
     pub(super) fn send_reset(&mut self, id: u32, reason: Reason, ended: bool) {
         write_reset(&mut self.out, id, reason);
         if !ended {
-            if self.closed_early.len() == MOST_CLOSED_EARLY {
+            if self.closed_early.len() >= MOST_CLOSED_EARLY.max(self.limits.streams) {
                 self.closed_early.pop_front();
             }
             self.closed_early.push_back(id);
         }
         self.wake();
+    }
+
+    /// Whether stream `id` was closed here before the client's side was over, which it is now if that `ends`.
+    pub(super) fn is_closed_early(&mut self, id: u32, ends: bool) -> bool {
+        let place = self.closed_early.iter().position(|&closed| closed == id);
+        if let Some(place) = place.filter(|_| ends) {
+            self.closed_early.remove(place);
+        }
+        place.is_some()
     }
 }

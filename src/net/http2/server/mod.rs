@@ -96,7 +96,8 @@ const FIRST_WINDOW: u32 = 65_535;
 const MOST_WINDOW: i64 = (1 << 31) - 1;
 /// The highest number of a stream.
 const MOST_STREAM: u32 = (1 << 31) - 1;
-/// How many [`Server::closed_early`] are known at most. Of those before, what still comes is an error of the client's.
+/// How many [`Server::closed_early`] are known at most, if no more of them may be open for all that the client knows. Of
+/// those before, what still comes is an error of the client's.
 const MOST_CLOSED_EARLY: usize = 256;
 /// What our PING says.
 const FAREWELL: [u8; 8] = *b"farewell";
@@ -161,13 +162,18 @@ impl Server {
         self.sent += count;
         if self.unsent().is_empty() {
             (self.out, self.sent) = (Vec::new(), 0);
+        } else if self.sent > self.unsent().len() {
+            // A client that never takes all would have what it took kept for ever.
+            self.out.drain(..self.sent);
+            self.sent = 0;
         }
         self.wake_waiting();
     }
 
-    /// Whether so little is unsent that more of the client's frames may be read, some of which are answered.
+    /// Whether so little is unsent that more of the client's frames may be read, some of which are answered. Content alone
+    /// is never too much: while a client takes none of it, it may upload some, or give it up.
     pub fn has_room(&self) -> bool {
-        self.unsent().len() < MOST_UNSENT
+        self.unsent().len() < 2 * MOST_UNSENT
     }
 
     /// The client's SETTINGS have come, or what came instead.
@@ -194,8 +200,8 @@ impl Server {
     pub fn fail(&mut self, reason: Reason) {
         if self.farewell < Farewell::Abrupt {
             self.farewell = Farewell::Abrupt;
-            write_go_away(&mut self.out, self.last, reason);
             self.break_streams();
+            write_go_away(&mut self.out, self.last, reason);
         }
     }
 
@@ -229,7 +235,10 @@ impl Server {
     /// The client has given a request up `after_ms` after it came.
     pub fn given_up(&mut self, after_ms: u64) {
         self.guard.given_up(after_ms);
-        self.wake();
+        if self.guard.is_spent() {
+            self.fail(Reason::ENHANCE_YOUR_CALM);
+            self.wake();
+        }
     }
 
     fn wake(&self) {

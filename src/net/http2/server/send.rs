@@ -46,13 +46,15 @@ impl Server {
     ) -> Poll<io::Result<usize>> {
         self.check_open(key)?;
         let window = self.streams.get(key).send_window.min(self.send_window);
-        let room = MOST_UNSENT.saturating_sub(self.unsent().len());
+        let room = self.room();
         let count = usize::try_from(window).unwrap_or(0).min(room).min(MOST_PAYLOAD).min(bytes.len());
         let stream = self.streams.get(key);
         if count == 0 {
             stream.wait(cx);
-            // For its own window it need not queue.
-            if stream.send_window > 0 && !std::mem::replace(&mut stream.waits_to_send, true) {
+            if stream.send_window <= 0 {
+                // For its own window it need not queue, and what it was woken for is the next one's.
+                self.wake_waiting();
+            } else if !std::mem::replace(&mut stream.waits_to_send, true) {
                 self.waiting.push_back(key);
             }
             return Poll::Pending;
@@ -67,22 +69,35 @@ impl Server {
         self.reserve(HEAD + count);
         write_head(&mut self.out, count, DATA, if ends { END_STREAM } else { 0 }, id);
         self.out.extend_from_slice(&bytes[..count]);
-        self.guard.content_is_sent();
+        self.guard.content_is_sent(count, count < bytes.len());
         self.wake();
         Poll::Ready(Ok(count))
     }
 
-    /// Wakes the streams that wait for the connection, if it lets something through: the one that has waited longest first.
+    /// Wakes of the streams that wait for the connection as many as can use what it lets through, those that have waited
+    /// longest. What they leave wakes others: when they have sent, or are over, or cannot send after all.
     pub(super) fn wake_waiting(&mut self) {
-        // Room for one byte after another would wake all of them for each.
-        if self.send_window <= 0 || self.unsent().len() > MOST_UNSENT / 2 {
+        let room = self.room();
+        // Room for one byte after another would wake somebody for each.
+        if room < MOST_UNSENT / 2 {
             return;
         }
-        for key in std::mem::take(&mut self.waiting) {
+        let mut left = self.send_window.min(i64::try_from(room).expect("it is bounded"));
+        while left > 0
+            && let Some(key) = self.waiting.pop_front()
+        {
             let stream = self.streams.get(key);
             stream.waits_to_send = false;
             stream.wake();
+            if !stream.is_closed() {
+                left -= stream.send_window.clamp(0, i64::try_from(MOST_PAYLOAD).expect("a frame's length"));
+            }
         }
+    }
+
+    /// How much more content may be unsent.
+    fn room(&self) -> usize {
+        MOST_UNSENT.saturating_sub(self.unsent().len())
     }
 
     fn check_open(&mut self, key: usize) -> io::Result<()> {

@@ -73,6 +73,15 @@ impl Stream {
         &self.content[self.read..]
     }
 
+    /// Changes how much content may be sent, and wakes whoever has waited for that.
+    pub(super) fn widen(&mut self, change: i64) {
+        let was_shut = self.send_window <= 0;
+        self.send_window += change;
+        if was_shut && self.send_window > 0 {
+            self.wake();
+        }
+    }
+
     pub(super) fn wait(&mut self, cx: &Context<'_>) {
         match &mut self.waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -177,5 +186,18 @@ impl Server {
             stream.wake();
         });
         self.send_reset(id, reason, ended);
+        self.forget_arrived(key);
+    }
+
+    /// A stream has been reset, by either side: when nobody has begun to serve it, nobody need. A client may not have as many
+    /// of them kept as it has reset, nor made us reset (CVE-2025-8671).
+    pub(super) fn forget_arrived(&mut self, key: usize) {
+        let Some(place) = self.arrived.iter().position(|&(arrived, _)| arrived == key) else { return };
+        self.arrived.remove(place);
+        self.streams.remove(key);
+        if self.input.content.stream == Some(key) {
+            self.input.content.stream = None;
+        }
+        self.guard.given_up(0);
     }
 }
