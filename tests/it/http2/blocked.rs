@@ -31,7 +31,7 @@ fn upstream(serin: &Serin) -> u64 {
 
 #[test]
 fn what_a_client_gives_up_and_does_not_take_is_given_up() {
-    let (serin, _backend, mut client) = blocked("timeouts: { idle: 60s }");
+    let (serin, _backend, mut client) = blocked("timeouts: { idle: 10m }");
     assert_eq!(upstream(&serin), 1);
     client.send(&Frame::reset(1, CANCEL));
     eventually("its backend is told", || upstream(&serin) == 0);
@@ -39,7 +39,7 @@ fn what_a_client_gives_up_and_does_not_take_is_given_up() {
 
 #[test]
 fn a_head_without_an_end_is_waited_for_no_longer_because_nothing_is_taken() {
-    let (serin, _backend, mut client) = blocked("timeouts: { headerRead: 300ms, idle: 60s }");
+    let (serin, _backend, mut client) = blocked("timeouts: { headerRead: 300ms, idle: 10m }");
     assert_eq!(upstream(&serin), 1);
     client.send(&Frame::new(HEADERS, 0, 3, hpack::literals(&request("GET", "/"))));
     eventually("the connection is over", || upstream(&serin) == 0);

@@ -36,7 +36,7 @@ impl Server {
         if self.input.content.stream == Some(key) {
             self.input.content.stream = None;
         }
-        if self.streams.remove(key).waits_to_send {
+        if self.streams.remove(key).waits_to_send > 0 {
             self.waiting.retain(|&waiting| waiting != key);
         }
         self.wake_waiting();

@@ -207,6 +207,15 @@ fn a_window_for_one_stream_wakes_one_and_in_the_end_all() {
 }
 
 #[test]
+fn as_many_streams_are_woken_as_have_something_to_send_for_a_window() {
+    let peer = Peer::with(WIDE);
+    let mut streams = downloads(&peer, 100);
+    streams.iter_mut().for_each(|stream| assert!(peer.sends_on(stream, &[0; 100]).is_pending()));
+    peer.sends(WINDOW_UPDATE, 0, 0, &word(1_000));
+    assert_eq!(peer.wakes(), 10);
+}
+
+#[test]
 fn a_stream_whose_own_window_has_shut_leaves_the_connections_to_the_next_one() {
     let peer = Peer::with(WIDE);
     let mut streams = downloads(&peer, 2);

@@ -54,7 +54,7 @@ impl Server {
             if stream.send_window <= 0 {
                 // For its own window it need not queue, and what it was woken for is the next one's.
                 self.wake_waiting();
-            } else if !std::mem::replace(&mut stream.waits_to_send, true) {
+            } else if std::mem::replace(&mut stream.waits_to_send, bytes.len()) == 0 {
                 self.waiting.push_back(key);
             }
             return Poll::Pending;
@@ -87,10 +87,10 @@ impl Server {
             && let Some(key) = self.waiting.pop_front()
         {
             let stream = self.streams.get(key);
-            stream.waits_to_send = false;
+            let wanted = std::mem::take(&mut stream.waits_to_send).min(MOST_PAYLOAD);
             stream.wake();
             if !stream.is_closed() {
-                left -= stream.send_window.clamp(0, i64::try_from(MOST_PAYLOAD).expect("a frame's length"));
+                left -= stream.send_window.clamp(0, i64::try_from(wanted).expect("a frame's length"));
             }
         }
     }

@@ -30,8 +30,8 @@ pub(super) struct Stream {
     /// Our side is over.
     pub(super) finished: bool,
     pub(super) reset: Option<Reset>,
-    /// It waits for its turn to send.
-    pub(super) waits_to_send: bool,
+    /// How much it has to send when its turn comes; nothing when it does not wait for that.
+    pub(super) waits_to_send: usize,
     /// Whoever has it in hand.
     pub(super) waker: Option<Waker>,
 }
@@ -59,7 +59,7 @@ impl Stream {
             answered: false,
             finished: false,
             reset: None,
-            waits_to_send: false,
+            waits_to_send: 0,
             waker: None,
         }
     }
