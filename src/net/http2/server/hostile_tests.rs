@@ -291,3 +291,78 @@ fn a_client_that_takes_no_content_is_read_from_and_one_that_takes_no_answers_is_
     assert!(!peer.server.borrow().is_over() && !peer.server.borrow().has_room());
     assert!(peer.server.borrow().unsent().len() < 2 * MOST_UNSENT + HEAD + 8);
 }
+
+/// A download, polled only when it was woken.
+struct Download {
+    stream: Option<Http2>,
+    id: u32,
+    left: usize,
+    wakes: Arc<Wakes>,
+}
+
+impl Download {
+    fn runs(&mut self) {
+        if self.wakes.0.swap(0, SeqCst) == 0 {
+            return;
+        }
+        let waker = Arc::clone(&self.wakes).into();
+        while let Some(stream) = &mut self.stream {
+            let piece = self.left.min(9_000);
+            match stream.poll_send(&mut Context::from_waker(&waker), &vec![0; piece], piece == self.left) {
+                Poll::Ready(Ok(sent)) => self.left -= sent,
+                Poll::Ready(Err(_)) => self.left = 0,
+                Poll::Pending => return,
+            }
+            if self.left == 0 {
+                self.stream = None;
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever a client does with its windows, and takes, and gives up: in the end nobody sleeps who could send.
+    #[test]
+    fn nobody_sleeps_for_ever(
+        steps in proptest::collection::vec((0_u8..8, 0_usize..6, 1_u32..30_000), 0..120),
+    ) {
+        let peer = Peer::with(WIDE);
+        let mut downloads: Vec<_> = (0..6)
+            .map(|place| {
+                let id = 1 + 2 * place;
+                peer.sends(HEADERS, END_HEADERS | END_STREAM, id, GET);
+                let mut stream = peer.accepts().unwrap();
+                stream.send_response(&Response::new(()), false).unwrap();
+                let wakes = Arc::new(Wakes(AtomicUsize::new(1)));
+                Download { stream: Some(stream), id, left: 100_000, wakes }
+            })
+            .collect();
+        for (step, which, amount) in steps {
+            let download = &mut downloads[which];
+            match step {
+                0 => peer.sends(WINDOW_UPDATE, 0, 0, &word(amount)),
+                1 => peer.sends(WINDOW_UPDATE, 0, download.id, &word(amount)),
+                2 => peer.sends(SETTINGS, 0, 0, &first_window(amount)),
+                3 => {
+                    let unsent = peer.server.borrow().unsent().len();
+                    peer.server.borrow_mut().sent(unsent.min(amount as usize));
+                }
+                4 => download.runs(),
+                5 => downloads.iter_mut().for_each(Download::runs),
+                6 if amount < 3_000 => peer.sends(RST_STREAM, 0, download.id, &word(8)),
+                7 if amount < 3_000 => download.stream = None,
+                _ => {}
+            }
+            peer.server.borrow_mut().guard.section_is_sent();
+        }
+        peer.sends(SETTINGS, 0, 0, &first_window(1 << 20));
+        peer.sends(WINDOW_UPDATE, 0, 0, &word(1 << 20));
+        for _ in 0..1_000 {
+            downloads.iter_mut().for_each(Download::runs);
+            let unsent = peer.server.borrow().unsent().len();
+            peer.server.borrow_mut().sent(unsent);
+        }
+        prop_assert!(downloads.iter().all(|download| download.stream.is_none()));
+        prop_assert!(!peer.server.borrow().is_over() && peer.server.borrow().streams.is_empty());
+    }
+}
