@@ -8,7 +8,6 @@ use std::task::{Context, Waker};
 
 /// One stream, from the client's HEADERS on until nobody here asks for it any more.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub(super) struct Stream {
     pub(super) id: u32,
     /// Content that has come, and how much of it was read.
