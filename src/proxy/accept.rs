@@ -82,16 +82,19 @@ pub(super) fn take(worker: &Rc<Worker>, stream: TcpStream, beginning: Beginning,
     let open = Open::new(Rc::clone(worker));
     // A task keeps room for what it began with as long as it lives, so that is a pointer.
     let beginning = Box::new(beginning);
-    tokio::task::spawn_local(async move {
-        serve(Rc::clone(&open.0), stream, beginning, peer).await;
-    });
+    tokio::task::spawn_local(serve(open, stream, beginning, peer));
 }
 
 /// Counts a connection for as long as it is open.
-struct Open(Rc<Worker>);
+pub(super) struct Open(Rc<Worker>);
 
 impl Open {
-    fn new(worker: Rc<Worker>) -> Self {
+    /// Whose connection it is.
+    pub(super) fn worker(&self) -> &Rc<Worker> {
+        &self.0
+    }
+
+    pub(super) fn new(worker: Rc<Worker>) -> Self {
         worker.loads[worker.id].fetch_add(1, Relaxed);
         worker.counters.client_opened();
         Self(worker)

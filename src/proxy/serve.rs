@@ -1,12 +1,12 @@
 //! Serves a client's connection: one request after the other, until either side has had enough.
 
+use super::accept::Open;
 use super::client::{Client, Ended};
 use super::forward::{Next, forward};
 use super::handshake::handshake;
 use super::http2;
 use super::proxy_header::read_header;
 use super::request::Arrived;
-use super::worker::Worker;
 use crate::http::{Asked, Refusal};
 use crate::net::proxy_protocol::Addresses;
 use crate::net::tls::Tls;
@@ -16,7 +16,8 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 
 /// Serves the client at the other end of `socket`, which begins as `beginning` says, until it is closed.
-pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Box<Beginning>, peer: SocketAddr) {
+pub(super) async fn serve(open: Open, socket: TcpStream, beginning: Box<Beginning>, peer: SocketAddr) {
+    let worker = Rc::clone(open.worker());
     // A socket that has no address any more was reset before its turn came.
     let Ok(local) = socket.local_addr() else { return };
     let deadline = worker.deadlines.register();
@@ -28,7 +29,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Box<
         ends = told;
     }
     let Addresses { source: peer, destination: local } = ends.canonical();
-    let _held = match worker.admits(peer.ip()) {
+    let held = match worker.admits(peer.ip()) {
         Ok(held) => held,
         Err(rejection) => return worker.counters.rejected(rejection),
     };
@@ -44,7 +45,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Box<
     let mut is_fresh = true;
     let mut next = Next::Request;
     if client.stream.agreed_on_http2() {
-        return Box::pin(http2::serve(worker, client)).await;
+        return http2::begin(open, held, client);
     }
     loop {
         next = match next {
@@ -56,7 +57,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Box<
                 Err(Ended::Closed) => break,
                 // Over TLS it is agreed upon in the handshake or not at all (RFC 9113 section 3.2).
                 Err(Ended::Http2) if is_fresh && !client.stream.is_secure() => {
-                    return Box::pin(http2::serve(worker, client)).await;
+                    return http2::begin(open, held, client);
                 }
                 Err(ended) => {
                     let refusal = if let Ended::Refused(refusal) = ended { refusal } else { Refusal::Version };
@@ -87,7 +88,7 @@ pub(super) async fn serve(worker: Rc<Worker>, socket: TcpStream, beginning: Box<
 mod tests {
     use super::*;
 
-    fn size_of_output<F>(_: fn(Rc<Worker>, TcpStream, Box<Beginning>, SocketAddr) -> F) -> usize {
+    fn size_of_output<F>(_: fn(Open, TcpStream, Box<Beginning>, SocketAddr) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -1,9 +1,11 @@
 //! The bytes of an HTTP/2 connection, and how long it waits for what.
 
+use super::limits;
 use super::streams::Streams;
 use crate::net::Stream;
 use crate::net::http2::Server;
 use crate::proxy::buffer::Buffer;
+use crate::proxy::client::Client;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::worker::Worker;
 use h2::Reason;
@@ -56,16 +58,22 @@ enum Wait {
 const END: Duration = Duration::from_secs(2);
 
 impl Connection {
-    pub(super) fn new(
-        worker: Rc<Worker>,
-        stream: Stream,
-        first: Option<Buffer>,
-        server: Rc<RefCell<Server>>,
-        streams: Rc<Streams>,
-        deadline: Deadline,
-    ) -> Self {
-        let wait = Wait::Begin;
-        Self { worker, stream, first, server, streams, deadline, wait, sent: 0, is_blocked: false, is_closing: false }
+    pub(super) fn new(worker: Rc<Worker>, client: Client) -> Self {
+        let Client { stream, peer, local, input: first, deadline } = client;
+        let server = Rc::new(RefCell::new(Server::new(limits(&worker), worker.now_ms())));
+        let streams = Streams::new(peer, local, stream.is_secure(), Rc::clone(&server));
+        let (wait, sent, is_blocked, is_closing) = (Wait::Begin, 0, false, false);
+        Self { worker, stream, first, server, streams, deadline, wait, sent, is_blocked, is_closing }
+    }
+
+    /// Has the deadline wake the task that awaits this.
+    pub(super) async fn watch_here(&self) {
+        self.deadline.watch_here().await;
+    }
+
+    /// Closes the socket: what is left of the connection is its streams.
+    pub(super) fn close(self) -> Rc<Streams> {
+        self.streams
     }
 
     /// Moves bytes both ways, and begins the streams that the client opens. Ready when the connection is over.

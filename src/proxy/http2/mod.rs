@@ -8,28 +8,33 @@
 mod connection;
 mod streams;
 
+use super::accept::Open;
 use super::client::Client;
+use super::per_client::Held;
 use super::worker::Worker;
-use crate::net::http2::{Limits, Server};
+use crate::net::http2::Limits;
 use crate::plan::Http2;
 use connection::Connection;
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use streams::Streams;
 
 /// What a field costs in the size of a header list besides its bytes (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 
-/// Serves the client, whose preface may be in its input, until the connection is closed and its last stream is over.
-pub(super) async fn serve(worker: Rc<Worker>, client: Client) {
-    let Client { stream, peer, local, input, deadline } = client;
-    let server = Rc::new(RefCell::new(Server::new(limits(&worker), worker.now_ms())));
-    let streams = Streams::new(peer, local, stream.is_secure(), Rc::clone(&server));
-    let mut connection = Connection::new(worker, stream, input, server, Rc::clone(&streams), deadline);
+/// Serves the client, whose preface may be in its input, until the connection is closed and its last stream is over: in a
+/// task of its own, which is smaller than one that has room for a request of HTTP/1.1.
+pub(super) fn begin(open: Open, held: Option<Box<Held>>, client: Client) {
+    tokio::task::spawn_local(serve(open, held, client));
+}
+
+async fn serve(open: Open, held: Option<Box<Held>>, client: Client) {
+    let mut connection = Connection::new(Rc::clone(open.worker()), client);
+    connection.watch_here().await;
     poll_fn(|cx| connection.poll(cx)).await;
-    drop(connection);
+    let streams = connection.close();
     poll_fn(|cx| streams.poll_over(cx)).await;
+    // It counts until the last of its requests is over.
+    drop((open, held));
 }
 
 /// What a connection that begins now may have under way.
@@ -43,5 +48,21 @@ fn limits(worker: &Worker) -> Limits {
         stream_window: narrow(stream_window),
         connection_window: narrow(http2.connection_window()),
         section: narrow(limits.bytes + FIELD_OVERHEAD * limits.fields),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_output<F>(_: fn(Open, Option<Box<Held>>, Client) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// With what the connection knows of its client, this is what it costs while it is idle.
+    #[test]
+    fn a_connections_task_is_small() {
+        let size = size_of_output(serve);
+        assert!(size <= 400, "{size} bytes");
     }
 }

@@ -28,6 +28,11 @@ impl From<Malformed> for Unreadable {
 const MOST: usize = 1 << 24;
 
 impl Decoder {
+    /// Holds hardly more memory than what the table needs.
+    pub(in super::super) fn shrink(&mut self) {
+        self.table.shrink();
+    }
+
     /// Reads a whole section.
     ///
     /// # Errors

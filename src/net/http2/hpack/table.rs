@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 pub(super) const MOST: usize = 4_096;
 /// What an entry counts beside its text (RFC 7541 section 4.1).
 const OVERHEAD: usize = 32;
+/// How much memory is not worth being given back: what the next field would take again.
+const SPARE: usize = 256;
 /// How much text of entries that are gone is kept at least, so that not each insertion moves the rest.
 const SLACK: usize = 512;
 
@@ -28,7 +30,8 @@ pub(super) struct Table {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    begin: usize,
+    /// The text of a table is shorter than what this can tell: see [`Table::shrink_to`].
+    begin: u16,
     name: u16,
     value: u16,
 }
@@ -54,23 +57,25 @@ impl Table {
         }
         let place = self.entries.len().checked_sub(index - STATIC.len() + 1)?;
         let Entry { begin, name, value } = self.entries[place];
-        Some(self.text[begin..begin + usize::from(name) + usize::from(value)].split_at(usize::from(name)))
+        let (begin, name, value) = (usize::from(begin), usize::from(name), usize::from(value));
+        Some(self.text[begin..begin + name + value].split_at(name))
     }
 
     /// Puts a field in, and the oldest ones out until it fits; one that never does leaves nothing (RFC 7541 section 4.4).
     pub(super) fn insert(&mut self, name: &[u8], value: &[u8]) {
         let size = name.len() + value.len() + OVERHEAD;
         self.shrink_to(self.most.saturating_sub(size));
-        let (Ok(name_length), Ok(value_length)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
-            return;
-        };
         if size > self.most {
             return;
         }
-        let begin = self.text.len();
+        let short = |length: usize| u16::try_from(length).expect("it is below twice the size of a table");
+        self.entries.push_back(Entry {
+            begin: short(self.text.len()),
+            name: short(name.len()),
+            value: short(value.len()),
+        });
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(value);
-        self.entries.push_back(Entry { begin, name: name_length, value: value_length });
         self.size += size;
     }
 
@@ -89,10 +94,30 @@ impl Table {
             let oldest = self.entries.pop_front().expect("the size is that of the entries");
             self.size -= oldest.size();
         }
-        let unused = self.entries.front().map_or(self.text.len(), |oldest| oldest.begin);
-        if unused > SLACK.max(self.text.len() / 2) || unused == self.text.len() {
-            self.text.drain(..unused);
-            self.entries.iter_mut().for_each(|entry| entry.begin -= unused);
+        if self.unused() > SLACK.max(self.text.len() / 2) || self.entries.is_empty() {
+            self.drop_unused();
+        }
+    }
+
+    /// How much of the text is nobody's any more.
+    fn unused(&self) -> usize {
+        self.entries.front().map_or(self.text.len(), |oldest| usize::from(oldest.begin))
+    }
+
+    fn drop_unused(&mut self) {
+        let unused = self.unused();
+        self.text.drain(..unused);
+        for entry in &mut self.entries {
+            entry.begin -= u16::try_from(unused).expect("an entry begins behind it");
+        }
+    }
+
+    /// Holds hardly more memory than what the entries need.
+    pub(super) fn shrink(&mut self) {
+        if self.text.capacity() - self.text.len() + self.unused() > SPARE {
+            self.drop_unused();
+            self.text.shrink_to_fit();
+            self.entries.shrink_to_fit();
         }
     }
 

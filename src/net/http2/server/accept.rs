@@ -5,6 +5,7 @@ use crate::net::http2::request::RequestSection;
 use h2::Reason;
 use http::{HeaderMap, Response};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -39,8 +40,18 @@ impl Server {
         if self.streams.remove(key).waits_to_send > 0 {
             self.waiting.retain(|&waiting| waiting != key);
         }
+        if self.streams.is_empty() {
+            self.shrink();
+        }
         self.wake_waiting();
         self.wake();
+    }
+
+    /// Holds as little as can be until another stream is opened.
+    fn shrink(&mut self) {
+        self.arrived = VecDeque::new();
+        self.waiting = VecDeque::new();
+        self.decoder.shrink();
     }
 }
 
