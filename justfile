@@ -59,6 +59,11 @@ demo *ARGS: build
 build:
     cargo build --release
 
+# Has the linker put first what an idle process runs, by a run of the binary (needs valgrind; when that has changed much)
+order: build
+    python3 -B link/order.py target/release/serin > target/order.ld
+    mv target/order.ld link/order.ld
+
 # Licences, banned crates and sources of the dependencies (needs cargo-deny)
 deny:
     cargo deny check licenses bans sources

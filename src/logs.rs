@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::fmt::{MakeWriter, SubscriberBuilder};
+use tracing_subscriber::layer::SubscriberExt;
 
-/// The variable that says what is logged, in the language of `RUST_LOG`.
+/// The variable that says what is logged: a level, or levels of targets, as in `RUST_LOG`. There are no spans to filter by,
+/// and so not the rest of that language, which would bring a compiler of regular expressions.
 pub const VARIABLE: &str = "SERIN_LOG";
 
 /// Discovery reports what the resolver runs into, once and in our words.
@@ -33,7 +34,7 @@ pub enum LogsError {
 /// # Errors
 /// When the variable is no filter, or the log is set up already.
 pub fn init() -> Result<(), LogsError> {
-    let text = std::env::var(VARIABLE).ok().filter(|text| !text.trim().is_empty());
+    let text = std::env::var(VARIABLE).ok().filter(|text| parts(text).next().is_some());
     let filter = filter(text.as_deref().unwrap_or(DEFAULT))?;
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let set = if std::io::stderr().is_terminal() {
@@ -44,16 +45,26 @@ pub fn init() -> Result<(), LogsError> {
     set.map_err(LogsError::Twice)
 }
 
-fn filter(text: &str) -> Result<EnvFilter, LogsError> {
-    EnvFilter::try_new(text).map_err(|source| LogsError::Filter { text: text.to_owned(), source })
+fn filter(text: &str) -> Result<Targets, LogsError> {
+    let parts: Vec<_> = parts(text).collect();
+    parts.join(",").parse().map_err(|source| LogsError::Filter { text: text.to_owned(), source })
 }
 
-fn human(filter: EnvFilter, colour: bool, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> impl Subscriber {
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_target(false).with_writer(to).finish()
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-fn json(filter: EnvFilter, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> impl Subscriber {
-    tracing_subscriber::fmt().with_env_filter(filter).json().flatten_event(true).with_writer(to).finish()
+fn human(filter: Targets, colour: bool, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> impl Subscriber {
+    unfiltered().with_ansi(colour).with_target(false).with_writer(to).finish().with(filter)
+}
+
+fn json(filter: Targets, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> impl Subscriber {
+    unfiltered().json().flatten_event(true).with_writer(to).finish().with(filter)
+}
+
+/// Its own limit would be a second filter.
+fn unfiltered() -> SubscriberBuilder {
+    tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE)
 }
 
 #[cfg(test)]
@@ -113,5 +124,14 @@ mod tests {
         let error = filter("info,=,").err().or_else(|| filter("serin=loud").err()).unwrap().to_string();
         assert!(error.contains(VARIABLE), "{error}");
         assert!(filter(DEFAULT).is_ok());
+    }
+
+    #[test]
+    fn a_target_has_a_level_of_its_own_and_empty_parts_say_nothing() {
+        let lines = |text: &str| {
+            let filter = filter(text).unwrap();
+            written(|page| json(filter, move || page.clone()), log).lines().count()
+        };
+        assert_eq!([lines("info"), lines("info, serin::logs=debug,"), lines("serin::logs=off,info")], [1, 2, 0]);
     }
 }
