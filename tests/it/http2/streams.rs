@@ -214,3 +214,28 @@ fn a_process_that_leaves_says_so_and_finishes_what_is_under_way() {
     drop(client);
     assert_eq!(serin.exit().code, Some(0));
 }
+
+/// Section 9.1: whoever closes an idle connection says so first, and takes what is on its way.
+#[test]
+fn an_idle_connection_is_told_before_it_is_closed() {
+    let (mut serin, _backend) = front_with("timeouts: { idle: 300ms }", |conn| {
+        conn.reply_to_all("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    });
+    for answers in [true, false] {
+        let mut client = FrameClient::connect(serin.address());
+        client.send(&Frame::get(1));
+        assert_eq!(client.answer(1).text(), "ok");
+        let said = client.until(|frame| frame.is(GOAWAY)).expect("a farewell");
+        assert_eq!(said.code(), 0);
+        let ping = client.until(|frame| frame.is(PING)).expect("a question");
+        // On its way when that was said.
+        client.send(&Frame::get(3));
+        assert_eq!(client.answer(3).text(), "ok");
+        if answers {
+            client.send(&Frame::new(PING, frames::ACK, 0, ping.payload));
+            let last = client.until(|frame| frame.is(GOAWAY)).expect("the last word");
+            assert_eq!(last.payload[..4], [0, 0, 0, 3]);
+        }
+        assert!(client.next().is_none(), "it is closed");
+    }
+}
