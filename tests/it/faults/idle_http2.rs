@@ -10,7 +10,7 @@ use crate::harness::{Frame, FrameClient, Serin, eventually};
 
 const COUNT: usize = 1_000;
 /// What one of them may add to resident memory; the kernel's part is not in it.
-const BYTES_EACH: u64 = 32 << 10;
+const BYTES_EACH: u64 = 12 << 10;
 const ROUNDS: usize = 5;
 
 #[test]
