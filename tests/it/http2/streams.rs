@@ -219,7 +219,7 @@ fn a_process_that_leaves_says_so_and_finishes_what_is_under_way() {
 #[test]
 fn an_idle_connection_is_told_before_it_is_closed() {
     let (mut serin, _backend) = front_with("timeouts: { idle: 300ms }", |conn| {
-        conn.reply_to_all("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        conn.reply_to_all("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     });
     for answers in [true, false] {
         let mut client = FrameClient::connect(serin.address());
