@@ -21,7 +21,8 @@
 //! [`proxy`] accepts it, and its connection's task (`serve`) reads the head; `forward` reads top to bottom what happens
 //! then. [`http`] refuses what has two readings; [`plan`] finds the rule and draws the backend; [`upstream`] picks the
 //! endpoint and lends a connection; `exchange` moves both directions at once, at the pace of the slower side; the
-//! shard records once, at the end.
+//! shard records once, at the end. A client's HTTP/2 connection is understood by [`net::http2`], and each of its streams
+//! takes the same walk in a task of its own.
 //!
 //! # A verdict's walk
 //!
@@ -31,7 +32,7 @@
 //!
 //! # What holds everywhere
 //!
-//! - A request takes no lock, allocates no memory, and is moved by one task.
+//! - A request is moved by one task; over HTTP/1.1 it takes no lock and allocates no memory.
 //! - What goes out has exactly one reading: heads and framing are written anew, never passed on as they came.
 //! - A config is obeyed whole or not at all; what was obeyed before stays in force ([`config`]).
 //! - A canary that was taken out stays out, over reloads and restarts, until its revision changes or an operator says

@@ -94,20 +94,6 @@ pub fn extended_connect(request: &RequestSection) -> Result<bool, Refusal> {
 
 const WEBSOCKET: &[u8] = b"websocket";
 
-/// The field lines. Spaces around a value are malformed (RFC 9113 section 8.2.1).
-pub(super) fn field_lines<'h, 'b>(
-    fields: &'b HeaderMap,
-    lines: &'h mut Vec<httparse::Header<'b>>,
-    limits: HeadLimits,
-) -> Result<FieldLines<'h, 'b>, Refusal> {
-    if fields.len() > limits.fields.min(MAX_FIELDS) {
-        return Err(Refusal::TooManyFields);
-    }
-    lines.extend(fields.iter().map(|(name, value)| httparse::Header { name: name.as_str(), value: value.as_bytes() }));
-    let is_padded = |line: &httparse::Header<'_>| line.value.trim_ascii().len() < line.value.len();
-    if lines.iter().any(is_padded) { Err(Refusal::Malformed) } else { Ok(FieldLines(lines)) }
-}
-
 /// A path, or `*` where that is one; never another address (RFC 9113 section 8.3.1). CONNECT has an authority for it
 /// (section 8.5).
 fn target<'b>(request: &'b RequestSection, method: &str) -> Result<Target<'b>, Refusal> {

@@ -7,7 +7,6 @@
 
 use super::field::{Connection, Field, FieldLines};
 use super::head::{BodyLength, Facts, HeadLimits, MAX_FIELDS, Progress, RequestHead, ResponseHead, Version, slots};
-use super::http2::field_lines;
 use super::reply::Refusal;
 use super::upgrade::protocols;
 use super::websocket::accept;
@@ -109,6 +108,20 @@ fn fields(lines: FieldLines<'_, '_>) -> Option<HeaderMap> {
         }
     }
     Some(fields)
+}
+
+/// The field lines. Spaces around a value are malformed (RFC 9113 section 8.2.1).
+fn field_lines<'h, 'b>(
+    fields: &'b HeaderMap,
+    lines: &'h mut Vec<httparse::Header<'b>>,
+    limits: HeadLimits,
+) -> Result<FieldLines<'h, 'b>, Refusal> {
+    if fields.len() > limits.fields.min(MAX_FIELDS) {
+        return Err(Refusal::TooManyFields);
+    }
+    lines.extend(fields.iter().map(|(name, value)| httparse::Header { name: name.as_str(), value: value.as_bytes() }));
+    let is_padded = |line: &httparse::Header<'_>| line.value.trim_ascii().len() < line.value.len();
+    if lines.iter().any(is_padded) { Err(Refusal::Malformed) } else { Ok(FieldLines(lines)) }
 }
 
 /// The value of the `Sec-WebSocket-Accept` that `request`, composed as HTTP/1.1, is answered; `None` when it has no key.

@@ -209,6 +209,16 @@ impl Server {
         }
     }
 
+    /// `count` bytes of content have been taken, or thrown away: the client gets them back once that is worth a frame.
+    pub(super) fn give_back(&mut self, count: usize) {
+        self.owed += i64::try_from(count).expect("it is within a window");
+        if self.owed >= i64::from(self.limits.connection_window) / 2 {
+            write_window_update(&mut self.out, 0, u32::try_from(self.owed).expect("it is within a window"));
+            self.receive_window += self.owed;
+            self.owed = 0;
+        }
+    }
+
     /// The same of one stream, whose client may have more to send.
     pub(super) fn give_back_to(&mut self, key: usize, count: usize) {
         let stream = self.streams.get(key);
@@ -217,16 +227,6 @@ impl Server {
             write_window_update(&mut self.out, stream.id, u32::try_from(stream.owed).expect("it is within a window"));
             stream.receive_window += stream.owed;
             stream.owed = 0;
-        }
-    }
-
-    /// `count` bytes of content have been taken, or thrown away: the client gets them back once that is worth a frame.
-    pub(super) fn give_back(&mut self, count: usize) {
-        self.owed += i64::try_from(count).expect("it is within a window");
-        if self.owed >= i64::from(self.limits.connection_window) / 2 {
-            write_window_update(&mut self.out, 0, u32::try_from(self.owed).expect("it is within a window"));
-            self.receive_window += self.owed;
-            self.owed = 0;
         }
     }
 

@@ -218,7 +218,7 @@ impl Server {
         keys.into_iter().for_each(|key| self.reset_by_client(key));
     }
 
-    /// Whether the client has been told that it is over, and when.
+    /// Whether the client has been told to open no more streams, or that it is over.
     pub fn is_leaving(&self) -> bool {
         self.farewell > Farewell::None
     }
